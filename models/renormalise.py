@@ -15,10 +15,11 @@ from dataclasses import replace
 import numpy as np
 
 from rtdecode.artifact import Feature, ModelArtifact, Output
+from rtdecode.decode.decoder import run_stretches
 from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, Inputs, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, Inputs, Mask
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
 from rtdecode.models.kinds.registry import network_kind
 from rtdecode.models.train_state import as_bytes, network_description
@@ -117,12 +118,13 @@ def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact
     return _each_member(artifact, with_head)
 
 
-def head_features(artifact: ModelArtifact, counts: Inputs) -> F4:
+def head_features(artifact: ModelArtifact, counts: Inputs, starts: I8 | None = None) -> F4:
     """The inputs of the heads in each bin, f4[T, F], concatenated over the members of an ensemble.
 
     Args:
         artifact: a network.
         counts: u1[T, C], from bin 0; i2[T, C + F] with features.
+        starts: of their stretches, see `run_stretches`; None for consecutive bins.
 
     Raises:
         RtdecodeError: the model is not a network, or the counts do not fit it.
@@ -134,7 +136,8 @@ def head_features(artifact: ModelArtifact, counts: Inputs) -> F4:
         run = {"head.weight": np.eye(n, dtype=np.float32), "head.bias": np.zeros(n, np.float32)}
         outputs = tuple(Output(f"feature {i}", "", 0.0, 1.0, "other") for i in range(n))
         values = np.empty((len(counts), n), np.float32)
-        load_decoder(replace(member, run=member.run | run, outputs=outputs)).run(counts, values)
+        decoder = load_decoder(replace(member, run=member.run | run, outputs=outputs))
+        run_stretches(decoder, counts, starts, values)
         features.append(values)
     return np.concatenate(features, axis=1)
 

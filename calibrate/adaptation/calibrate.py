@@ -127,7 +127,7 @@ def calibrate_session(
         seconds = time.monotonic() - started
         return Calibration(None, chosen, False, reason, None, None, seconds, list(day.of.notes), day)
     seen, targets = day.training_counts, day.training_targets if day.labelled else None
-    channels = examine(seen, targets, base, day.bin_width_s)
+    channels = examine(seen, targets, base, day.bin_width_s, day.training_starts)
     # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
     masked = replace(day, counts=np.where(channels.noisy, np.uint8(0), day.counts))
     training_ends_s = run.deadline_s
@@ -143,7 +143,7 @@ def calibrate_session(
     run.progress(0.8)
     made = taken.artifact
     if base.n_channels:
-        kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max)
+        kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max, day.training_starts)
         made = with_statistics(made, kept_tuning(base) | kept)
     notes = [*day.of.notes, *_hardly_known(day), *taken.notes, *channels.notes]
     if day.of.refit is not None:
@@ -158,7 +158,12 @@ def calibrate_session(
             notes.append(f"the model in use, {rival.model_id}, has {other}: not compared")
         values = _decoded(made, day)
         filtered = same_day_filter(
-            masked.training_inputs, masked.training_targets, base.outputs, day.bin_width_s, day.of.features
+            masked.training_inputs,
+            masked.training_targets,
+            base.outputs,
+            day.bin_width_s,
+            day.of.features,
+            day.training_starts,
         )
         verdict = judge(
             values,
@@ -273,7 +278,8 @@ def _comparable(rival: ModelArtifact, base: ModelArtifact, day: SplitSession) ->
 
 def _decoded(artifact: ModelArtifact, day: SplitSession) -> NDArray[np.float32]:
     """Values f4[test, D], decoded from the session's first bin on, with the model's own scale of features."""
-    return decoded(artifact, replace(day, of=reading(day.of, artifact.features)).inputs)[day.test]
+    inputs = replace(day, of=reading(day.of, artifact.features)).inputs
+    return decoded(artifact, inputs, day.starts)[day.test]
 
 
 def _provenance(

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ from rtdecode.calibrate.training.settings import TrainingSettings
 from rtdecode.calibrate.training.trainer import Training, TrainingLog
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import Inputs
+from rtdecode.kernels.arrays import I8, Inputs
 from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.stretches import by_stretch
 
 #: Steps that are made to measure how long one takes.
 TIMED_STEPS = 3
@@ -38,12 +40,14 @@ class NewDay(NamedTuple):
         counts: u1[T, C]; with features i2[T, C + F].
         targets: f4[T, D], in the outputs' units; NaN where unlabelled.
         bin_width_s: the networks', seconds.
+        starts: i8[S], of the stretches between gaps; None without any.
     """
 
     name: str
     counts: Inputs
     targets: NDArray[np.float32]
     bin_width_s: float
+    starts: I8 | None = None
 
 
 def adapt(nets: Sequence[Network], day: NewDay, run: Run, settings: TrainingSettings) -> list[TrainingLog]:
@@ -74,7 +78,7 @@ def adapt(nets: Sequence[Network], day: NewDay, run: Run, settings: TrainingSett
     if not labelled_s:
         return []
     training = replace(
-        finetuning(settings, len(day.counts), day.bin_width_s),
+        finetuning(settings, len(day.counts), day.bin_width_s).within(recording.longest_window),
         mixed=multiplies_bfloat16(nets[0].kind, chosen_device(run.device)),
         interpolation=interpolation_factor(labelled_s, zero_shot_r2(*_decoded(nets, recording))),
     )
@@ -91,7 +95,7 @@ def seconds_per_step(nets: Sequence[Network], day: NewDay, run: Run, settings: T
     """
     net, device = copy.deepcopy(nets[0]), chosen_device(run.device)
     recording = _recording([net], day)
-    training = finetuning(settings, len(day.counts), day.bin_width_s)
+    training = finetuning(settings, len(day.counts), day.bin_width_s).within(recording.longest_window)
     training = replace(training, mixed=multiplies_bfloat16(net.kind, device), only=())
     with one_thread():
         timed = Training(net, [recording], training, replace(run, seed=0))
@@ -103,7 +107,7 @@ def seconds_per_step(nets: Sequence[Network], day: NewDay, run: Run, settings: T
 
 
 def _recording(nets: Sequence[Network], day: NewDay) -> Recording:
-    name, counts, targets, bin_width_s = day
+    name, counts, targets, bin_width_s, starts = day
     first = nets[0]
     expected = (len(counts), first.n_outputs)
     if targets.shape != expected:
@@ -117,7 +121,7 @@ def _recording(nets: Sequence[Network], day: NewDay) -> Recording:
     else:
         clipped = add_session(nets, name, counts, bin_width_s, where=name)
     mean, sd = first.output_mean.numpy(), first.output_sd.numpy()
-    return Recording.of(name, clipped, (targets - mean) / sd, is_labelled(targets))
+    return Recording.of(name, clipped, (targets - mean) / sd, is_labelled(targets), starts=starts)
 
 
 def _with_validation(recording: Recording) -> Recording:
@@ -131,6 +135,14 @@ def _decoded(nets: Sequence[Network], recording: Recording) -> tuple[NDArray[np.
     """The ensemble's z-scored values in the labelled bins before training, and the labels, f4[n, D] each."""
     labelled = recording.train.numpy() > 0
     with torch.no_grad():
-        each = [net.eval().decode(recording.counts[None], recording.session)[0] for net in nets]
+        each = [
+            by_stretch(
+                partial(net.eval().decode, session=recording.session),
+                recording.counts[None],
+                recording.starts,
+                labelled,
+            )[0]
+            for net in nets
+        ]
     decoded = torch.stack(each).mean(dim=0).numpy()
     return decoded.T[labelled], recording.targets.numpy().T[labelled]

@@ -137,8 +137,8 @@ def _renormalised(base: ModelArtifact, today: SplitSession) -> ModelArtifact:
 
 def _read_out(artifact: ModelArtifact, today: SplitSession) -> Taken:
     inputs, targets = today.training_inputs, today.training_targets
-    values = decoded(artifact, inputs)
-    features = head_features(artifact, inputs)
+    values = decoded(artifact, inputs, today.training_starts)
+    features = head_features(artifact, inputs, today.training_starts)
     heads = refit_heads(features, targets - values, today.bin_width_s)
     alpha = interpolation_factor(today.training_s, zero_shot_r2(values, targets))
     return Taken(
@@ -157,7 +157,9 @@ def _finetuned(
     from rtdecode.models.ensemble.load import networks_of
 
     nets, name = networks_of(base), fresh_name(base, today.name)
-    day = NewDay(name, today.training_inputs, today.training_targets, today.bin_width_s)
+    day = NewDay(
+        name, today.training_inputs, today.training_targets, today.bin_width_s, today.training_starts
+    )
     notes: tuple[str, ...] = ()
     if run.deadline_s is not None:
         step_s = seconds_per_step(nets, day, run, settings)

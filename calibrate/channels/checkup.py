@@ -24,7 +24,7 @@ from rtdecode.calibrate.channels.statistics import (
     channel_tensors,
     tuning_of,
 )
-from rtdecode.kernels.arrays import F4, U1, Mask
+from rtdecode.kernels.arrays import F4, I8, U1, Mask
 from rtdecode.models.alive import alive_channels
 
 #: Noise on more than this fraction of the channels is the rig's, and is not masked.
@@ -101,7 +101,9 @@ class Channels:
         return found.description if found is not None and found.reordered else ""
 
 
-def examine(counts: U1, targets: F4 | None, base: ModelArtifact, bin_width_s: float) -> Channels:
+def examine(
+    counts: U1, targets: F4 | None, base: ModelArtifact, bin_width_s: float, starts: I8 | None = None
+) -> Channels:
     """Compare a session's channels with plausible ones, and with those of a model.
 
     Args:
@@ -109,6 +111,7 @@ def examine(counts: U1, targets: F4 | None, base: ModelArtifact, bin_width_s: fl
         targets: f4[T, D], NaN where unknown; None without labels.
         base: the model.
         bin_width_s: seconds.
+        starts: i8[S], of the stretches between gaps; None without any.
 
     Raises:
         RtdecodeError: the base's statistics are damaged.
@@ -116,15 +119,15 @@ def examine(counts: U1, targets: F4 | None, base: ModelArtifact, bin_width_s: fl
     before = channel_statistics(base)
     clipped = np.minimum(counts, np.uint8(base.count_max))
     fires = alive_channels(clipped, bin_width_s)
-    why = noise(clipped, bin_width_s, base.count_max, fires, before)
+    why = noise(clipped, bin_width_s, base.count_max, fires, before, starts)
     noisy = np.zeros(len(fires), np.bool_)
     if len(why) <= MAX_MASKED * max(int(fires.sum()), 1):
         noisy[list(why)] = True
-    kept = channel_tensors(counts, None, bin_width_s, base.count_max)
+    kept = channel_tensors(counts, None, bin_width_s, base.count_max, starts)
     mean, sd, correlation = (
         kept[f"channels.{name}"].astype(np.float64) for name in ("mean", "sd", "together")
     )
-    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, base.count_max)
+    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, base.count_max, starts)
     today = ChannelStatistics(fires & ~noisy, mean, sd, correlation, tuning)
     return Channels(
         base=before,

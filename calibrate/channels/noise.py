@@ -16,7 +16,7 @@ from rtdecode.calibrate.channels.statistics import (
     in_bins,
     pairwise_correlations,
 )
-from rtdecode.kernels.arrays import F8, U1, Mask
+from rtdecode.kernels.arrays import F8, I8, U1, Mask
 
 #: Highest mean rate of threshold crossings; the highest in 24 recordings is 101 Hz.
 MAX_HZ = 200.0
@@ -47,7 +47,12 @@ SHARED_FRACTION, SHARED_SD = 0.6, 3.0
 
 
 def noise(
-    clipped: U1, bin_width_s: float, count_max: int, fires: Mask, base: ChannelStatistics | None = None
+    clipped: U1,
+    bin_width_s: float,
+    count_max: int,
+    fires: Mask,
+    base: ChannelStatistics | None = None,
+    starts: I8 | None = None,
 ) -> dict[int, str]:
     """Channels that carry something other than spikes, with the reason for each.
 
@@ -57,18 +62,21 @@ def noise(
         count_max: see `ModelArtifact`.
         fires: bool[C], channels to test.
         base: of a model in these bins; None where there is none to compare with.
+        starts: i8[S], of the stretches between gaps; None without any.
     """
     rate = clipped.mean(axis=0, dtype=np.float64) / bin_width_s
     full = (clipped >= count_max).mean(axis=0)
-    short, regular = (fano(clipped, width_s, bin_width_s) for width_s in (CORRELATION_BIN_S, REGULAR_S))
+    short, regular = (
+        fano(clipped, width_s, bin_width_s, starts) for width_s in (CORRELATION_BIN_S, REGULAR_S)
+    )
     # Poisson spikes have less than 1 by chance where there are few windows.
     n_windows = max(len(clipped) * bin_width_s / REGULAR_S, 2.0)
     least = min(MIN_FANO, 1.0 - CHANCE_SD * float(np.sqrt(2.0 / n_windows)))
-    off = fraction_off(clipped, bin_width_s)
-    alike = pairwise_correlations(clipped, bin_width_s, 255) > SHARED_CORRELATION
+    off = fraction_off(clipped, bin_width_s, starts)
+    alike = pairwise_correlations(clipped, bin_width_s, 255, starts) > SHARED_CORRELATION
     np.fill_diagonal(alike, False)
     partners = alike[:, fires].sum(axis=1)
-    own = fano(clipped, bin_width_s, bin_width_s)
+    own = fano(clipped, bin_width_s, bin_width_s, starts)
     before = np.full(len(rate), np.nan) if base is None else _fano_of(base)
     noisy: dict[int, str] = {}
     for channel in np.flatnonzero(fires).tolist():
@@ -93,12 +101,12 @@ def noise(
     return noisy
 
 
-def fano(clipped: U1, width_s: float, bin_width_s: float) -> F8:
+def fano(clipped: U1, width_s: float, bin_width_s: float, starts: I8 | None = None) -> F8:
     """Fano factor (variance over mean) f8[C] of counts in bins of about `width_s`; 1 for silent channels.
 
     That of Poisson spikes is 1, at any width.
     """
-    summed = in_bins(clipped, max(1, round(width_s / bin_width_s)))
+    summed = in_bins(clipped, max(1, round(width_s / bin_width_s)), starts)
     if len(summed) < 2:
         return np.ones(clipped.shape[1])
     mean, variance = summed.mean(axis=0, dtype=np.float64), summed.var(axis=0, dtype=np.float64)
@@ -112,9 +120,9 @@ def _fano_of(base: ChannelStatistics) -> F8:
     return np.asarray(np.maximum(ratio, 1.0))
 
 
-def fraction_off(clipped: U1, bin_width_s: float) -> F8:
+def fraction_off(clipped: U1, bin_width_s: float, starts: I8 | None = None) -> F8:
     """Fraction f8[C] of the time in which a channel that usually fires is silent; 0 for quiet channels."""
-    summed = in_bins(clipped, max(1, round(CONTACT_S / bin_width_s)))
+    summed = in_bins(clipped, max(1, round(CONTACT_S / bin_width_s)), starts)
     if len(summed) < MIN_CONTACTS:
         return np.zeros(clipped.shape[1])
     level = np.quantile(summed, 0.9, axis=0)

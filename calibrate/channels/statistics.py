@@ -17,8 +17,9 @@ import numpy as np
 
 from rtdecode.artifact import Arrays, ModelArtifact
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, U1, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Mask
 from rtdecode.models.ensemble.split import trained_members
+from rtdecode.session.bins import stretches
 
 #: Bins for correlations between channels, whatever the model's bins.
 CORRELATION_BIN_S = 0.064
@@ -68,7 +69,9 @@ class ChannelStatistics:
     tuning: Tuning | None
 
 
-def channel_tensors(counts: U1, targets: F4 | None, bin_width_s: float, count_max: int) -> Arrays:
+def channel_tensors(
+    counts: U1, targets: F4 | None, bin_width_s: float, count_max: int, starts: I8 | None = None
+) -> Arrays:
     """The tensors to keep, by their names in train.*.
 
     Args:
@@ -76,14 +79,15 @@ def channel_tensors(counts: U1, targets: F4 | None, bin_width_s: float, count_ma
         targets: f4[T, D], NaN where unknown; None without labels, and then there is no tuning.
         bin_width_s: seconds.
         count_max: larger counts are clipped to it.
+        starts: i8[S], of the stretches between gaps; None without any.
     """
     clipped = np.minimum(counts, np.uint8(count_max)).astype(np.float32)
     kept: Arrays = {
         "mean": clipped.mean(axis=0, dtype=np.float64).astype(np.float32),
         "sd": clipped.std(axis=0, dtype=np.float64).astype(np.float32),
-        "together": pairwise_correlations(counts, bin_width_s, count_max).astype(np.float16),
+        "together": pairwise_correlations(counts, bin_width_s, count_max, starts).astype(np.float16),
     }
-    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max)
+    tuning = None if targets is None else tuning_of(counts, targets, bin_width_s, count_max, starts)
     if tuning is not None:
         kept |= {"tuning": tuning.slope.astype(np.float32), "tuning_r2": tuning.r2.astype(np.float32)}
     return {_PREFIX + name: values for name, values in kept.items()}
@@ -133,24 +137,26 @@ def channel_statistics(artifact: ModelArtifact) -> ChannelStatistics:
     )
 
 
-def pairwise_correlations(counts: U1, bin_width_s: float, count_max: int) -> F8:
+def pairwise_correlations(counts: U1, bin_width_s: float, count_max: int, starts: I8 | None = None) -> F8:
     """Pearson's correlations f8[C, C] of clipped counts in bins of `CORRELATION_BIN_S`; 0 for a constant."""
     clipped = np.minimum(counts, np.uint8(count_max))
-    summed = in_bins(clipped, max(1, round(CORRELATION_BIN_S / bin_width_s)))
+    summed = in_bins(clipped, max(1, round(CORRELATION_BIN_S / bin_width_s)), starts)
     z = _scaled(summed)
     return np.asarray(z.T @ z / max(len(z), 1), dtype=np.float64)
 
 
-def tuning_of(counts: U1, targets: F4, bin_width_s: float, count_max: int) -> Tuning | None:
+def tuning_of(
+    counts: U1, targets: F4, bin_width_s: float, count_max: int, starts: I8 | None = None
+) -> Tuning | None:
     """Tuning to the outputs; None where there are too few labelled rows to fit it.
 
     Args:
-        counts, targets, bin_width_s, count_max: as of `channel_tensors`.
+        counts, targets, bin_width_s, count_max, starts: as of `channel_tensors`.
     """
     length = max(1, round(SMOOTHED_S / bin_width_s))
     total = np.cumsum(np.minimum(counts, np.uint8(count_max)), axis=0, dtype=np.float32)
-    rows = np.flatnonzero(np.isfinite(targets).all(axis=1))
-    rows = rows[rows >= length]
+    since = np.concatenate([np.arange(each.stop - each.start) for each in stretches(starts, len(counts))])
+    rows = np.flatnonzero(np.isfinite(targets).all(axis=1) & (since >= length))
     if len(rows) <= 2 * targets.shape[1]:
         return None
     z, y = _scaled(total[rows] - total[rows - length]), _scaled(targets[rows])
@@ -161,10 +167,12 @@ def tuning_of(counts: U1, targets: F4, bin_width_s: float, count_max: int) -> Tu
     return Tuning(slope.astype(np.float64), r2.astype(np.float64))
 
 
-def in_bins(counts: U1, n: int) -> F4:
-    """Sums of n bins each, f4[T // n, C]."""
-    whole = len(counts) // n * n
-    return np.asarray(counts[:whole].reshape(whole // n, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
+def in_bins(counts: U1, n: int, starts: I8 | None = None) -> F4:
+    """Sums of n bins each, f4[T // n, C]; of the stretches that begin at `starts`, each by itself."""
+    parts = stretches(starts, len(counts))
+    kept = np.concatenate([np.arange(each.start, each.stop - (each.stop - each.start) % n) for each in parts])
+    whole = counts if len(kept) == len(counts) else counts[kept]
+    return np.asarray(whole.reshape(len(whole) // n, n, counts.shape[1]).sum(axis=1, dtype=np.float32))
 
 
 def _scaled(values: F4) -> F4:

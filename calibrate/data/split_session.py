@@ -10,8 +10,9 @@ import numpy as np
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import chronological_split
 from rtdecode.decode.inputs import with_codes
-from rtdecode.kernels.arrays import F4, F8, U1, Inputs, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Inputs, Mask
 from rtdecode.models.alive import channel_scale, clipped_inputs
+from rtdecode.session.bins import starts_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +66,16 @@ class SplitSession:
     def training_counts(self) -> U1:
         """u1[end, C]."""
         return self.counts[: self.end]
+
+    @property
+    def starts(self) -> I8:
+        """i8[S], first bin of each stretch between gaps, 0 first."""
+        return self.of.binned.starts
+
+    @property
+    def training_starts(self) -> I8:
+        """`starts` of the bins that training may use."""
+        return starts_in(self.starts, slice(0, self.end))
 
     @property
     def inputs(self) -> Inputs:

@@ -75,8 +75,8 @@ def fit_sessions(
     """Fit a model to one or more sessions.
 
     The end of each session is held out, and scored by the runtime's decoder, which runs over the whole
-    session from its first bin. R² is computed for each session by itself and then averaged: over pooled
-    sessions, a mean that differs from day to day would count as explained variance.
+    session from its first bin, and anew after its gaps. R² is computed for each session by itself and then
+    averaged: over pooled sessions, a mean that differs from day to day would count as explained variance.
 
     Args:
         paths: session files; all with the same channels, and the outputs in the same units.
@@ -134,6 +134,7 @@ def fit_sessions(
         bin_width_s=bin_width_s,
         names=distinct_names(sessions),
         features=features if any(features) else (),
+        starts=[part.training_starts for part in parts],
     )
     fits = fitter(data, settings, replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done)))
     # The model is that of the last session, the most recent.
@@ -202,7 +203,7 @@ def _known_s(targets: Sequence[F4], bin_width_s: float) -> F8:
 
 
 def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
-    scored = decoded(artifact, part.inputs)[part.test], part.targets[part.test]
+    scored = decoded(artifact, part.inputs, part.starts)[part.test], part.targets[part.test]
     return r2(*scored), pcc(*scored)
 
 

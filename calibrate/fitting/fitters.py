@@ -22,7 +22,7 @@ from rtdecode.calibrate.data.velocities import velocity_columns
 from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, Inputs, Mask
+from rtdecode.kernels.arrays import F4, I8, Inputs, Mask
 from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.linear.kalman import fit_kalman, steady_filter
 from rtdecode.models.linear.wiener import fit_wiener
@@ -50,6 +50,7 @@ def same_day_filter(
     outputs: Sequence[Output],
     bin_width_s: float,
     features: tuple[Feature, ...] = (),
+    starts: I8 | None = None,
 ) -> ModelArtifact:
     """Fit a Wiener filter to one day, against which every model of that day is judged.
 
@@ -60,6 +61,7 @@ def same_day_filter(
         outputs: D.
         bin_width_s: seconds.
         features: F, of the day.
+        starts: of the stretches between gaps; None without any.
 
     Raises:
         RtdecodeError: no channel fires, or there are too few labels.
@@ -72,6 +74,7 @@ def same_day_filter(
         tuple(outputs),
         bin_width_s,
         features=[features] if features else (),
+        starts=() if starts is None else [starts],
     )
     (fitted,) = _fit_wiener(data, FitSettings(), Run())
     artifact = fitted.artifact
@@ -81,8 +84,8 @@ def same_day_filter(
 
 def _fit_wiener(data: TrainingSet, _settings: FitSettings, run: Run) -> Sequence[Fitted]:
     fit = fit_wiener(
-        data.counts,
-        data.targets,
+        data.in_stretches(data.counts),
+        data.in_stretches(data.targets),
         data.bin_width_s,
         count_max=count_max_at(data.bin_width_s),
         n_features=data.n_features,
@@ -100,8 +103,8 @@ def _fit_wiener(data: TrainingSet, _settings: FitSettings, run: Run) -> Sequence
 
 def _fit_kalman(data: TrainingSet, asked: FitSettings, run: Run) -> Sequence[Fitted]:
     fit = fit_kalman(
-        data.counts,
-        data.targets,
+        data.in_stretches(data.counts),
+        data.in_stretches(data.targets),
         data.bin_width_s,
         count_max=count_max_at(data.bin_width_s),
         n_features=data.n_features,

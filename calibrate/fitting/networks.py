@@ -48,20 +48,21 @@ def fit_network(
     n_features, n_inputs = data.n_features, data.counts[0].shape[1]
     nets = new_members(kind, n_inputs, outputs, width_s, run.seed, settings.sizes, n_features=n_features)
     features = data.features or [()] * len(data.counts)
-    days = list(zip(data.names, data.counts, data.targets, features, strict=True))
+    starts = data.starts or [None] * len(data.counts)
+    days = list(zip(data.names, data.counts, data.targets, features, starts, strict=True))
     recordings = []
-    for name, counts, targets, _ in days:
+    for name, counts, targets, _, own_starts in days:
         clipped, z = add_session(nets, name, counts, width_s, where=name), z_scored(targets, outputs)
         bins = validation_blocks(is_labelled(z), VALIDATION_FRACTION, width_s)
-        recordings.append(Recording.of(name, clipped, z, *bins))
+        recordings.append(Recording.of(name, clipped, z, *bins, own_starts))
     training = training_settings(recordings, width_s, settings.training)
     logs = train_members(nets, recordings, training, run)
     artifacts = []
-    for name, counts, targets, own in days:
+    for name, counts, targets, own, own_starts in days:
         artifact = export_members(nets, name, width_s, outputs, own)
         if n_inputs > n_features:
             channels = counts[:, : n_inputs - n_features].astype(np.uint8)
-            kept = channel_tensors(channels, targets, width_s, nets[0].read_in.count_max)
+            kept = channel_tensors(channels, targets, width_s, nets[0].read_in.count_max, own_starts)
             artifact = with_statistics(artifact, kept)
         artifacts.append(artifact)
     return artifacts, logs

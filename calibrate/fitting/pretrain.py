@@ -246,6 +246,7 @@ def pretrain_sessions(
         ranks.gather(settings.training_on(recordings, where)),
         key=lambda each: each.window_bins,
     )
+    training = training.within(min(ranks.gather(min(each.longest_window for each in recordings))))
     if ranks.n > training.batch:
         raise RtdecodeError(
             f"{ranks.n} processes cannot share batches of {training.batch} windows",
@@ -367,6 +368,7 @@ def recordings_of(
             z_scored(sessions[i].targets, described),
             train[i],
             None if train[i].any() else sessions[i].labelled_bins,
+            sessions[i].binned.starts,
         )
         for i, counts in clipped.items()
     ]
@@ -409,15 +411,21 @@ def _notes(settings: PretrainSettings, resumed: int, recorded: Sequence[str]) ->
 def _score(nets: Sequence[Network], name: str, day: LabelledSession, outputs: tuple[Output, ...]) -> F8:
     """R² f8[D] over a whole day, decoded by the runtime from its first bin, or by torch if non-causal."""
     artifact = export_members(nets, name, day.binned.bin_width_s, outputs, day.features)
-    counts = day.binned.counts
-    values = decoded(artifact, day.inputs) if artifact.causal else decoded_whole(nets, counts, name)
+    counts, starts = day.binned.counts, day.binned.starts
+    values = (
+        decoded(artifact, day.inputs, starts)
+        if artifact.causal
+        else decoded_whole(nets, counts, name, starts)
+    )
     return r2(values, day.targets)
 
 
 def _channel_tensors(day: LabelledSession, count_max: int) -> Arrays:
     """Statistics of a session's channels, if it has any."""
-    counts = day.binned.counts
-    return channel_tensors(counts, day.targets, day.binned.bin_width_s, count_max) if counts.size else {}
+    binned = day.binned
+    if not binned.counts.size:
+        return {}
+    return channel_tensors(binned.counts, day.targets, binned.bin_width_s, count_max, binned.starts)
 
 
 class _Clock:

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from numpy.typing import NDArray
 
 from rtdecode.artifact import Feature, Output
 from rtdecode.calibrate.data.refit_labels import RECORDED
 from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
-from rtdecode.kernels.arrays import F4, Inputs
+from rtdecode.kernels.arrays import F4, I8, Inputs
+from rtdecode.session.bins import stretches
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 #: Labels before the held-out time that an output is fitted to, at least.
 MIN_TRAIN_S = 20.0
@@ -49,6 +55,7 @@ class TrainingSet:
         names: of the sessions; only networks need them.
         features: F for each session, with the statistics of its codes; () for counts alone. A linear filter
             decodes all sessions, so they have the same.
+        starts: of each session, row of the first bin of each stretch between gaps; () where none has gaps.
     """
 
     counts: Sequence[Inputs]
@@ -57,6 +64,14 @@ class TrainingSet:
     bin_width_s: float
     names: Sequence[str] = ()
     features: Sequence[tuple[Feature, ...]] = ()
+    starts: Sequence[I8] = ()
+
+    def in_stretches(self, rows: Sequence[Array]) -> list[Array | list[Array]]:
+        """Arrays of T rows of each session; of one with gaps, a list of those of its stretches."""
+        return [
+            [each[part] for part in stretches(starts, len(each))] if len(starts) > 1 else each
+            for each, starts in zip(rows, self.starts or [[0]] * len(rows), strict=True)
+        ]
 
     @property
     def n_features(self) -> int:

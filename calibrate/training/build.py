@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from rtdecode.calibrate.training.settings import (
 )
 from rtdecode.calibrate.training.windows import Recording
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4, F8, U1, Inputs, Mask
+from rtdecode.kernels.arrays import F4, F8, I8, U1, Inputs, Mask
 from rtdecode.models.alive import channel_scale, check_some_alive, clipped_inputs
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.export.export import export
@@ -29,6 +30,7 @@ from rtdecode.models.kinds.registry import NETWORKS
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
 from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.stretches import by_stretch
 
 DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 
@@ -125,17 +127,20 @@ def add_session(nets: Sequence[Network], name: str, counts: Inputs, bin_width_s:
     return clipped
 
 
-def decoded_whole(nets: Sequence[Network], counts: U1, session: str) -> F4:
-    """The ensemble's decoded values of a session in one piece: f4[T, D] in the outputs' units.
+def decoded_whole(nets: Sequence[Network], counts: U1, session: str, starts: I8) -> F4:
+    """The ensemble's decoded values of a session, all bins at once: f4[T, D] in the outputs' units.
 
     Args:
         nets: the members; their mean is taken.
-        counts: u1[T, C], consecutive bins, with nothing before the first and after the last.
+        counts: u1[T, C], with nothing before the first and after the last bin of a stretch.
         session: the session whose read-in is used.
+        starts: of the stretches.
     """
     window = torch.from_numpy(counts.T[np.newaxis].astype(np.float32))
     with torch.no_grad():
-        each = [net.in_units(net.decode(window, session)) for net in nets]
+        each = [
+            net.in_units(by_stretch(partial(net.decode, session=session), window, starts)) for net in nets
+        ]
     return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32)
 
 
@@ -217,6 +222,7 @@ def new_network(
 def training_settings(
     recordings: Sequence[Recording], bin_width_s: float, base: TrainingSettings = ONE_DAY_TRAINING
 ) -> TrainingSettings:
-    """`base` with windows for this bin width, shorter where no session is four windows long."""
+    """`base` with windows for this bin width, shorter where no session is four windows long, or has gaps."""
     longest = max(recording.counts.shape[1] for recording in recordings)
-    return base.in_windows(WINDOW_S, max(longest // 4, SHORTEST_WINDOW_BINS), bin_width_s)
+    settings = base.in_windows(WINDOW_S, max(longest // 4, SHORTEST_WINDOW_BINS), bin_width_s)
+    return settings.within(min(recording.longest_window for recording in recordings))

@@ -132,6 +132,11 @@ class TrainingSettings:
         warmup = min(round(WARMUP_S / bin_width_s), window // 4)
         return replace(self, window_bins=window, warmup_bins=warmup)
 
+    def within(self, most_bins: int) -> TrainingSettings:
+        """The settings with windows of at most this many bins."""
+        window = min(self.window_bins, most_bins)
+        return replace(self, window_bins=window, warmup_bins=min(self.warmup_bins, window // 4))
+
 
 _RECORDED_AS = {
     "validate_first": "look_first",

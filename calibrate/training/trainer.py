@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -26,6 +27,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.networks.alignnet import AlignNet
 from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.stretches import by_stretch
 
 
 @dataclass(frozen=True)
@@ -127,8 +129,9 @@ class Training:
     ) -> None:
         ranks = run.ranks or ALONE
         if not any(
-            recording.counts.shape[1] > settings.window_bins and bool(recording.train.any())
+            rows.stop - rows.start > settings.window_bins and bool(recording.train.any())
             for recording in recordings
+            for rows in recording.stretches
         ):
             raise RtdecodeError(
                 f"no session {f'of rank {ranks.rank} ' if ranks.several else ''}is longer than a window of "
@@ -388,14 +391,17 @@ def validation_r2(
 ) -> np.ndarray:
     """R² of the z-scored outputs f8[D] over their validation bins, mean over the recordings of all ranks.
 
-    The network runs over each whole recording from its first bin, as when deployed.
+    The network runs over each whole recording from its first bin, as when deployed, and anew after its gaps.
     """
     net.eval()
     scores = []
     with torch.no_grad():
         for recording in (r for r in recordings if r.validation.any()):
-            decoded = net.decode(recording.counts[None].to(device), recording.session)[0].cpu().numpy()
-            rows = recording.validation
+            rows, counts = recording.validation, recording.counts[None].to(device)
+            outputs = by_stretch(
+                partial(net.decode, session=recording.session), counts, recording.starts, rows
+            )
+            decoded = outputs[0].cpu().numpy()
             scores.append(r2(decoded.T[rows], recording.targets.numpy().T[rows]))
     of_all = [score for part in ranks.gather(scores) for score in part]
     return mean_scores(of_all)

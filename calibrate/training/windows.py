@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +12,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from rtdecode.kernels.arrays import Mask
+from rtdecode.kernels.arrays import I8, Mask
+from rtdecode.session.bins import stretches
 
 N_BLOCKS = 5
 
 #: Behaviour this close to a validation block is correlated with the block's.
 MARGIN_S = 1.0
+
+#: Part of the time of a recording with gaps that lies in stretches which are longer than a window.
+MOST_OF_GAPPED = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +34,7 @@ class Recording:
         targets: f4[D, T], z-scored behaviour; NaN where unlabelled.
         train: f4[T], 1 for bins that are trained on, for the outputs that have a label there.
         validation: bool[T], validation bins.
+        starts: i8[S], first bin of each stretch without a gap, 0 first; None for one stretch.
     """
 
     session: str
@@ -36,6 +42,21 @@ class Recording:
     targets: Tensor
     train: Tensor
     validation: Mask
+    starts: I8 | None = None
+
+    @property
+    def stretches(self) -> list[slice]:
+        """The bins of each stretch, which no window crosses the ends of."""
+        return stretches(self.starts, self.counts.shape[1])
+
+    @property
+    def longest_window(self) -> int:
+        """Bins of a window that fits into the stretches which hold most of a recording with gaps."""
+        lengths = np.sort([rows.stop - rows.start for rows in self.stretches])
+        if len(lengths) == 1:
+            return sys.maxsize
+        held = np.cumsum(lengths) > (1.0 - MOST_OF_GAPPED) * lengths.sum()
+        return max(int(lengths[held.argmax()]) - 1, 1)
 
     @classmethod
     def of(
@@ -45,6 +66,7 @@ class Recording:
         targets: NDArray[np.floating],
         train: Mask,
         validation: Mask | None = None,
+        starts: I8 | None = None,
     ) -> Recording:
         """A recording from arrays with time along the rows.
 
@@ -54,6 +76,7 @@ class Recording:
             targets: f[T, D], z-scored behaviour; NaN where unlabelled.
             train: bool[T], bins to train on.
             validation: bool[T], validation bins; None for none.
+            starts: of the stretches between gaps.
         """
         return cls(
             session=session,
@@ -61,6 +84,7 @@ class Recording:
             targets=torch.from_numpy(targets.T.astype(np.float32, order="C")),
             train=torch.from_numpy(train.astype(np.float32)),
             validation=np.zeros_like(train) if validation is None else validation,
+            starts=starts,
         )
 
 
@@ -106,20 +130,26 @@ def validation_blocks(labelled: Mask, fraction: float, bin_width_s: float) -> tu
 
 
 class WindowSampler:
-    """Draws windows at random from all recordings, each start with equal probability.
+    """Draws windows at random from all stretches of recordings, each start with equal probability.
 
     Args:
-        recordings: at least one is longer than a window; shorter ones are left out.
+        recordings: at least one stretch is longer than a window; shorter ones are left out.
         window_bins: W.
-        warmup_bins: first bins of a window that are not scored: the input before them is missing.
+        warmup_bins: first bins of a window that are not scored: the input before them is missing. After a
+            gap, where decoders are reset, it is missing for them too, and all bins are scored.
         seed: random seed.
     """
 
     def __init__(
         self, recordings: Sequence[Recording], window_bins: int, warmup_bins: int, seed: int
     ) -> None:
-        self._recordings = [r for r in recordings if r.counts.shape[1] > window_bins]
-        starts = np.array([r.counts.shape[1] - window_bins for r in self._recordings])
+        self._stretches = [
+            (each, rows)
+            for each in recordings
+            for rows in each.stretches
+            if rows.stop - rows.start > window_bins
+        ]
+        starts = [rows.stop - rows.start - window_bins for _, rows in self._stretches]
         self._ends = np.cumsum(starts)
         self._window_bins, self._warmup_bins = window_bins, warmup_bins
         self._rng = np.random.default_rng(seed)
@@ -143,18 +173,19 @@ class WindowSampler:
 
     def draw(self, n: int) -> Batch:
         """N windows."""
-        counts, targets, weight, sessions = [], [], [], []
+        counts, targets, weight, sessions, warm = [], [], [], [], []
         for drawn in self._rng.integers(0, self._ends[-1], n):
             which = int(np.searchsorted(self._ends, drawn, side="right"))
-            recording = self._recordings[which]
-            first = int(drawn - (self._ends[which - 1] if which else 0))
+            recording, rows = self._stretches[which]
+            first = rows.start + int(drawn - (self._ends[which - 1] if which else 0))
+            warm.append(not (first == rows.start > 0))
             bins = slice(first, first + self._window_bins)
             counts.append(recording.counts[:, bins])
             targets.append(recording.targets[:, bins])
             weight.append(recording.train[bins])
             sessions.append(recording.session)
         stacked = torch.stack(weight).unsqueeze(1)
-        stacked[..., : self._warmup_bins] = 0.0
+        stacked[torch.tensor(warm), :, : self._warmup_bins] = 0.0
         labels = torch.stack(targets)
         known = ~labels.isnan()
         if bool((known == known[:, :1]).all()):

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,6 +23,7 @@ from rtdecode.kernels.decoders.kalman import recur
 from rtdecode.models.alive import alive_inputs, check_some_alive, clipped_inputs
 from rtdecode.models.linear.count_model import Dynamics, LinearModel, Recording, estimate
 from rtdecode.models.linear.kinematics import kinematic_states
+from rtdecode.models.linear.pieces import held_rows, pieces_of
 from rtdecode.models.linear.state_space import steady_prediction, update
 
 TICK_S, STEP_S = 0.02, 0.06
@@ -102,8 +104,8 @@ def steady_filter(fit: KalmanFit) -> dict[str, F8 | F4]:
 
 
 def fit_kalman(
-    counts: Sequence[Inputs],
-    targets: Sequence[F4],
+    counts: Sequence[Inputs | list[Inputs]],
+    targets: Sequence[F4 | list[F4]],
     bin_width_s: float,
     *,
     count_max: int,
@@ -124,8 +126,10 @@ def fit_kalman(
     neither part.
 
     Args:
-        counts: u1[T, C] for each recording; with features i2[T, C + F], their codes last.
-        targets: f4[T, D] for each; bins with a NaN are left out, as are lagged velocities across them.
+        counts: u1[T, C] for each recording, or a list of those of its stretches between gaps; with features
+            i2[T, C + F], their codes last.
+        targets: f4[T, D] for each, likewise; bins with a NaN are left out, as are lagged velocities across
+            them.
         bin_width_s: seconds; bins finer than 20 ms are fitted in ticks of about 20 ms.
         count_max: larger counts are clipped to it, as the decoder does.
         n_features: F.
@@ -137,14 +141,15 @@ def fit_kalman(
     Raises:
         RtdecodeError: no channel fires, the bins with targets are too few, or no filter converges.
     """
-    clipped = [clipped_inputs(block, count_max, n_features) for block in counts]
+    pieces, n_pieces = pieces_of(counts)
+    clipped = [clipped_inputs(block, count_max, n_features) for block in pieces]
     good = alive_inputs(clipped, bin_width_s, n_features)
     check_some_alive(good)
     n_bins = max(1, round(TICK_S / bin_width_s))
     tick_s = n_bins * bin_width_s
     step = max(1, round(STEP_S / tick_s))
     scales, n_folds = settings.scales, settings.n_folds
-    labels = [_complete_rows_only(block) for block in targets]
+    labels = [_complete_rows_only(block) for block in pieces_of(targets)[0]]
     mean, sd = _mean_and_sd(labels)
     recordings = [
         _in_ticks(block[:, good], (label - mean) / sd, n_bins, step, tick_s, velocity_of)
@@ -156,7 +161,7 @@ def fit_kalman(
     scatter = np.zeros(mean.size)
     for fold in range(n_folds):
         progress((fold + 1) / (n_folds + 2))
-        held = [np.array_split(np.flatnonzero(part), n_folds)[fold] for part in labelled]
+        held = held_rows([np.flatnonzero(part) for part in labelled], n_pieces, n_folds, fold)
         rest = [
             _away_from(block, part, round(GAP_S / tick_s)) for block, part in zip(held, labelled, strict=True)
         ]
@@ -165,7 +170,10 @@ def fit_kalman(
         for recording, block in zip(recordings, held, strict=True):
             if len(block):
                 error += _validate(recording, block, model, candidates, round(RUN_IN_S / tick_s))
-                own = recording.targets[block]
+        for first, end in pairwise([0, *np.cumsum(n_pieces).tolist()]):
+            parts = zip(recordings[first:end], held[first:end], strict=True)
+            own = np.concatenate([recording.targets[block] for recording, block in parts])
+            if len(own):
                 scatter += ((own - own.mean(axis=0)) ** 2).sum(axis=0)
 
     progress((n_folds + 1) / (n_folds + 2))

@@ -17,6 +17,7 @@ import numpy as np
 
 from rtdecode.kernels.arrays import F4, F8, Inputs, Mask
 from rtdecode.models.alive import alive_inputs, check_some_alive, clipped_inputs
+from rtdecode.models.linear.pieces import in_one, pieces_of
 from rtdecode.models.linear.ridge import N_FOLDS, PENALTIES, fit_ridge
 
 #: Behaviour changes slower than this, noise faster: what a feature keeps over it is its signal. A channel of
@@ -75,8 +76,8 @@ class WienerFit:
 
 
 def fit_wiener(
-    counts: Sequence[Inputs],
-    targets: Sequence[F4],
+    counts: Sequence[Inputs | list[Inputs]],
+    targets: Sequence[F4 | list[F4]],
     bin_width_s: float,
     *,
     count_max: int,
@@ -86,11 +87,14 @@ def fit_wiener(
 ) -> WienerFit:
     """Fit one filter to one or more recordings (`fit_ridge`).
 
-    The penalty favours busy channels and recent lags, see `expected_weights`.
+    The penalty favours busy channels and recent lags, see `expected_weights`. The stretches of a recording
+    with gaps are fitted as they are decoded, after a reset: as if there was silence before.
 
     Args:
-        counts: u1[T, C] for each recording; with features i2[T, C + F], their codes last.
-        targets: f4[T, D] for each, NaN where unknown; each output is fitted to the bins that have it.
+        counts: u1[T, C] for each recording, or a list of those of its stretches; with features
+            i2[T, C + F], their codes last.
+        targets: f4[T, D] for each, likewise, NaN where unknown; each output is fitted to the bins
+            that have it.
         bin_width_s: seconds.
         count_max: larger counts are clipped to it, as the decoder does.
         n_features: F.
@@ -100,7 +104,8 @@ def fit_wiener(
     Raises:
         RtdecodeError: no channel fires, or the bins with targets are too few for the folds.
     """
-    clipped = [clipped_inputs(block, count_max, n_features) for block in counts]
+    pieces, n_pieces = pieces_of(counts)
+    clipped = [clipped_inputs(block, count_max, n_features) for block in pieces]
     good = alive_inputs(clipped, bin_width_s, n_features)
     check_some_alive(good)
     duration_s = max(sum(map(len, clipped)), 1) * bin_width_s
@@ -111,8 +116,8 @@ def fit_wiener(
         signals = [block.astype(np.float64) for block in signals]
     edges = settings.edges(bin_width_s, int(good.sum()))
     fit = fit_ridge(
-        signals,
-        targets,
+        in_one(signals, n_pieces, edges[-1] - 1, 0),
+        in_one(pieces_of(targets)[0], n_pieces, edges[-1] - 1, np.nan),
         edges,
         expected_weights(rate_hz[good], edges),
         penalties=settings.penalties,

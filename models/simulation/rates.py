@@ -7,16 +7,18 @@ rates = simulated_rates(nets, z, "monday")          # z-scored behaviour [T, D] 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import torch
 
 from rtdecode.artifact import ModelArtifact, check_counts_alone
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F4
+from rtdecode.kernels.arrays import F4, I8
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.ensemble.split import trained_members
 from rtdecode.models.networks.alignnet import AlignNet
+from rtdecode.models.nn.stretches import by_stretch
 from rtdecode.models.train_state import network_description
 
 _FIX = "use one that rtdecode pretrain made, or calibrate made of such a base"
@@ -69,19 +71,20 @@ def check_session(nets: Sequence[AlignNet], session: str, where: str) -> str:
     return session
 
 
-def simulated_rates(nets: Sequence[AlignNet], z: F4, session: str) -> F4:
+def simulated_rates(nets: Sequence[AlignNet], z: F4, session: str, starts: I8 | None = None) -> F4:
     """Spikes per bin f4[T, C], the mean over networks, from z-scored behaviour f4[T, D].
 
     Args:
         nets: the members of a model.
-        z: of consecutive bins; silence before the first.
+        z: of bins; silence before the first of each stretch.
         session: of the read-in, which gives each channel's SD and the ignored channels.
+        starts: of the stretches, see `rtdecode.session.bins.stretches`; None for consecutive bins.
     """
     behavior = torch.from_numpy(np.ascontiguousarray(z.T, dtype=np.float32))[None]
     total = torch.zeros(1, nets[0].n_channels, len(z))
     with torch.inference_mode():
         for net in nets:
-            total += net.simulate(behavior, session)
+            total += by_stretch(partial(net.simulate, session=session), behavior, starts)
     return (total[0] / len(nets)).numpy().T
 
 
