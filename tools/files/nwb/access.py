@@ -19,6 +19,29 @@ from rtdecode.session.raw import HDF5_ERRORS, as_number, as_text
 _DAMAGE = (*HDF5_ERRORS, AttributeError, IndexError, ArithmeticError, AssertionError)
 
 
+#: Compression makes data at most this much smaller, and what was never written takes no space.
+_MOST_COMPRESSED, _UNWRITTEN_BYTES = 1000, 1 << 28
+
+#: HDF5 keeps attributes of up to 64 KB in the header of their object.
+_MOST_IN_ATTR = 1 << 20
+
+
+def checked(dataset: h5py.Dataset) -> h5py.Dataset:
+    """A dataset that its file has room for.
+
+    Raises:
+        RtdecodeError: by its shape it is far larger than the file, which is then damaged.
+    """
+    n_bytes, held = int(dataset.size or 0) * dataset.dtype.itemsize, dataset.file.id.get_filesize()
+    if n_bytes > _MOST_COMPRESSED * held + _UNWRITTEN_BYTES:
+        raise RtdecodeError(
+            f"has shape {dataset.shape}, more than a file of {held:,} bytes holds",
+            where=f"{dataset.file.filename}:{dataset.name}",
+            fix="copy the file again from where it was recorded",
+        )
+    return dataset
+
+
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
     """The file, open for reading.
@@ -38,10 +61,28 @@ def opened(path: Path) -> Iterator[h5py.File]:
         raise RtdecodeError(f"cannot be read: {said}", where=str(path), fix=fix) from error
 
 
+def attr(item: h5py.HLObject, name: str, default: object = None) -> Any:
+    """An attribute; of a damaged file one may have any shape.
+
+    Raises:
+        RtdecodeError: it has more values than an attribute can have.
+    """
+    if name not in item.attrs:
+        return default
+    shape = item.attrs.get_id(name).shape or ()
+    if math.prod(shape) > _MOST_IN_ATTR:
+        raise RtdecodeError(
+            f"the attribute {name} has shape {shape}",
+            where=f"{item.file.filename}:{item.name}",
+            fix="copy the file again from where it was recorded",
+        )
+    return item.attrs[name]
+
+
 def text(item: h5py.HLObject, name: str) -> str:
     """An attribute, or a dataset of one value, of a group as text; "" where there is none."""
     if name in item.attrs:
-        value = item.attrs[name]
+        value = attr(item, name)
     elif isinstance(item, h5py.Group) and isinstance(found := item.get(name), h5py.Dataset):
         value = found[()]
     else:

@@ -9,7 +9,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.tools.files.nwb.access import texts
+from rtdecode.tools.files.nwb.access import attr, checked, texts
 from rtdecode.tools.files.nwb.tables import column_of, ends, n_rows, plain_columns
 
 F4 = NDArray[np.float32]
@@ -49,7 +49,7 @@ def electrodes_of(group: h5py.Group, n: int) -> Electrodes:
     table = _table(group.file, region)
     if not isinstance(region, h5py.Dataset) or table is None:
         return _named(group, n)
-    rows = np.asarray(region[()]).astype(np.int64).reshape(-1)
+    rows = np.asarray(checked(region)[()]).astype(np.int64).reshape(-1)
     stops = ends(group, "electrodes")
     if stops is None:
         stops = np.arange(1, len(rows) + 1)
@@ -89,7 +89,7 @@ def electrodes_table(file: h5py.File) -> h5py.Group | None:
 
 
 def _table(file: h5py.File, region: object) -> h5py.Group | None:
-    ref = region.attrs.get("table") if isinstance(region, h5py.Dataset) else None
+    ref = attr(region, "table") if isinstance(region, h5py.Dataset) else None
     table = file[ref] if isinstance(ref, h5py.Reference) and ref else None
     return table if isinstance(table, h5py.Group) else electrodes_table(file)
 

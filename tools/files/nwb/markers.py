@@ -5,7 +5,7 @@ from __future__ import annotations
 import h5py
 import numpy as np
 
-from rtdecode.tools.files.nwb.access import is_numeric, is_text, texts
+from rtdecode.tools.files.nwb.access import attr, checked, is_numeric, is_text, texts
 from rtdecode.tools.files.nwb.tables import column_of, ends, n_rows
 from rtdecode.tools.files.recording import F8, MarkerList
 
@@ -23,7 +23,7 @@ def marker_list(group: h5py.Group, name: str) -> MarkerList:
         time = np.empty(0) if stamps is None else stamps.astype(np.float64)
         words = _said(group, len(time), leaf)
     else:
-        time = np.asarray(group["timestamps"][()]).astype(np.float64).reshape(-1)
+        time = np.asarray(checked(group["timestamps"])[()]).astype(np.float64).reshape(-1)
         words = _values(group, len(time), leaf)
     n = min(len(time), len(words))
     return MarkerList(name, time[:n], tuple(words[:n]))
@@ -38,7 +38,7 @@ def _values(group: h5py.Group, n: int, leaf: str) -> list[str]:
     if not is_numeric(data):
         return [leaf] * n
     values = data[()].reshape(len(data), -1)
-    labels = texts(np.asarray(data.attrs["labels"])) if "labels" in data.attrs else []
+    labels = texts(np.asarray(attr(data, "labels"))) if "labels" in data.attrs else []
     if labels and values.shape[1] == 1 and values.dtype.kind in "iu":
         return [
             labels[each] if 0 <= each < len(labels) else f"{leaf} {each}" for each in values[:, 0].tolist()
@@ -58,7 +58,7 @@ def _said(table: h5py.Group, n: int, leaf: str) -> list[str]:
 
 def _types(table: h5py.Group, name: str) -> list[str]:
     """The texts of a column that refers to rows of a table of types."""
-    ref = table[name].attrs.get("table")
+    ref = attr(table[name], "table")
     if not isinstance(ref, h5py.Reference) or not ref:
         return []
     names = column_of(table.file[ref], "event_name")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.files.nwb.access import number
+from rtdecode.tools.files.nwb.access import attr, checked, number
 from rtdecode.tools.files.recording import F8
 
 #: A series of a rate below 1 Hz that would last longer than this has its interval in place of the rate.
@@ -36,7 +36,7 @@ class Shape:
 
 def shape_of(series: h5py.Group) -> Shape:
     """Samples and columns; data with as many columns as stamps, but not as many rows, are transposed."""
-    data = series["data"]
+    data = checked(series["data"])
     n, d = (data.shape[0] if data.ndim else 0), int(np.prod(data.shape[1:], dtype=np.int64))
     stamps = _n_stamps(series)
     if stamps is None:
@@ -138,8 +138,8 @@ def notes_of(series: h5py.Group) -> list[str]:
         notes.append(f"it is stored as {data.shape}, columns by samples")
     if not shape.n:
         notes.append("it is empty")
-    if not np.isfinite(stated := number(data.attrs.get("conversion", 1.0), np.nan)) or stated == 0:
-        notes.append(f"its conversion is {data.attrs['conversion']}, and is taken as 1")
+    if not np.isfinite(stated := number(attr(data, "conversion", 1.0), np.nan)) or stated == 0:
+        notes.append(f"its conversion is {attr(data, 'conversion')}, and is taken as 1")
     return notes
 
 
@@ -150,7 +150,7 @@ def _n_stamps(series: h5py.Group) -> int | None:
 
 def _stated_rate(series: h5py.Group) -> float:
     start = series.get("starting_time")
-    return number(start.attrs.get("rate"), 0.0) if isinstance(start, h5py.Dataset) else 0.0
+    return number(attr(start, "rate"), 0.0) if isinstance(start, h5py.Dataset) else 0.0
 
 
 def _regular(series: h5py.Group) -> tuple[float, float]:
@@ -178,8 +178,8 @@ def _scale(series: h5py.Group) -> tuple[float, float]:
 
 
 def _scale_as_stored(series: h5py.Group) -> tuple[float, float]:
-    attrs = series["data"].attrs
-    return number(attrs.get("conversion"), 1.0) or 1.0, number(attrs.get("offset"), 0.0)
+    data = series["data"]
+    return number(attr(data, "conversion"), 1.0) or 1.0, number(attr(data, "offset"), 0.0)
 
 
 def _channel_conversion(series: h5py.Group, d: int) -> F8 | None:

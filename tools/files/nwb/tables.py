@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.files.nwb.access import is_numeric, is_text, texts
+from rtdecode.tools.files.nwb.access import attr, checked, is_numeric, is_text, texts
 
 #: A column of a table of intervals or units that takes more is none by which rows are selected.
 MOST_BYTES = 1 << 24
@@ -21,7 +21,7 @@ def n_rows(table: h5py.Group) -> int:
     """Rows of a table."""
     for name in ("id", "start_time", "spike_times_index", "timestamp"):
         if isinstance(found := table.get(name), h5py.Dataset) and found.ndim:
-            return len(found)
+            return len(checked(found))
     return 0
 
 
@@ -34,7 +34,7 @@ def ends(table: h5py.Group, name: str) -> NDArray[np.int64] | None:
     index = table.get(f"{name}_index")
     if not isinstance(index, h5py.Dataset):
         return None
-    stops = np.asarray(index[()]).astype(np.int64)
+    stops = np.asarray(checked(index)[()]).astype(np.int64)
     most = len(table[name])
     if stops.ndim != 1 or (np.diff(stops, prepend=0) < 0).any() or (stops.size and stops[-1] > most):
         raise RtdecodeError(
@@ -66,7 +66,7 @@ def column_of(table: h5py.Group, name: str) -> NDArray[Any] | None:
 
 
 def _names(table: h5py.Group) -> list[str]:
-    listed = table.attrs.get("colnames")
+    listed = attr(table, "colnames")
     names = texts(np.asarray(listed)) if listed is not None else []
     return [*names, *(each for each in table if each not in names and not each.endswith("_index"))]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from rtdecode.tools.files.nwb.access import is_numeric, number, opened, text
+from rtdecode.tools.files.nwb.access import attr, is_numeric, number, opened, text
 from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_of, electrodes_table
 from rtdecode.tools.files.nwb.marks import mark_of
 from rtdecode.tools.files.nwb.samples import has_times, rate_of, sample_times, sample_values, shape_of
@@ -119,12 +119,12 @@ def _read(path: Path, place: str, columns: Rows) -> tuple[F8, F8]:
 
 
 def _width(group: h5py.Group) -> float:
-    return number(group.attrs["bin_width_in_milliseconds"], np.nan) / 1000
+    return number(attr(group, "bin_width_in_milliseconds"), np.nan) / 1000
 
 
 def _starts(group: h5py.Group) -> F8:
     """Start of the first bin at each event, seconds; of the file where there are no events."""
-    offset_s = number(group.attrs.get("milliseconds_from_event_to_first_bin"), 0.0) / 1000
+    offset_s = number(attr(group, "milliseconds_from_event_to_first_bin"), 0.0) / 1000
     events = group.get("event_timestamps")
     at = np.zeros(1) if not isinstance(events, h5py.Dataset) else np.asarray(events[()]).astype(np.float64)
     return at + offset_s

@@ -93,3 +93,14 @@ def test_a_file_with_wrong_bytes_is_one_line(
         damaged[at : at + len(values)] = values[: len(damaged) - at]
     path.write_bytes(bytes(damaged))
     read_all(path)
+
+
+@pytest.mark.parametrize("place", ["units/id", "processing/behavior/hand_vel/data"])
+def test_what_no_file_has_room_for_is_refused(edited: h5py.File, place: str) -> None:
+    del edited[place]
+    edited.create_dataset(place, (1 << 40,), "f8", chunks=(1024,))
+    edited.flush()
+    with pytest.raises(
+        RtdecodeError, match=r"has shape \(1099511627776,\), more than a file of .* bytes holds"
+    ):
+        open_nwb(Path(edited.filename))
