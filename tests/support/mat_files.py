@@ -44,9 +44,10 @@ def column(*values: float) -> Any:
 
 
 def write_mat(path: Path, version: str, **variables: Any) -> Path:
-    """Write a file of version "5" or "7.3"."""
-    if version == "5":
-        savemat(path, {name: _v5(value) for name, value in variables.items()}, do_compression=True)
+    """Write a file of version "5", "5 packed" or "7.3"."""
+    if version != "7.3":
+        plain = {name: _v5(value) for name, value in variables.items()}
+        savemat(path, plain, do_compression=version == "5 packed")
         return path
     with h5py.File(path, "w", userblock_size=512) as file:
         refs = file.create_group("#refs#")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.kernels.arrays import F8
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.parts import (
     Bins,
     attrs_of,
@@ -18,7 +19,7 @@ from rtdecode.tools.files.matlab.parts import (
     spike_times,
     unit_table,
 )
-from rtdecode.tools.files.matlab.values import Lazy, number, numbers, structs, texts, vector
+from rtdecode.tools.files.matlab.values import number, numbers, structs, texts, vector
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, Series, SpikeTimes, TrialTable, UnitTable
 
 #: Names of the field that holds the start of each bin, seconds; of those of spikes in bins, counts first.

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rtdecode.kernels.arrays import F8
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.parts import all_different, plain_table, spike_times, unit_table
-from rtdecode.tools.files.matlab.values import Lazy, number, texts, vector
+from rtdecode.tools.files.matlab.values import number, texts, vector
 from rtdecode.tools.files.recording import Recording, SpikeTimes, UnitTable
 
 #: Names of the field of a unit that holds its spikes.
@@ -40,7 +41,7 @@ def cells(top: Lazy) -> Recording | None:
     """Every variable, and field of one, that is nothing but units with their spikes."""
     candidates = [(name, top[name]) for name in top.nested]
     for name, value in list(candidates):
-        if isinstance(value, Lazy | dict):
+        if isinstance(value, Lazy):
             candidates += [(f"{name}.{field}", value[field]) for field in value]
     found = tuple(spikes for name, value in candidates if (spikes := _spikes(name, value)) is not None)
     return Recording(Path(), "cells of spikes", found) if found else None

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from rtdecode.kernels.arrays import F8
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.parts import all_different, series, spike_times
-from rtdecode.tools.files.matlab.values import Lazy, numbers, texts, vector
+from rtdecode.tools.files.matlab.values import numbers, texts, vector
 from rtdecode.tools.files.recording import Recording, Series, SpikeTimes, TrialTable, UnitTable
 
 

@@ -12,9 +12,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.matlab.binned import framed
 from rtdecode.tools.files.matlab.cells import cells
 from rtdecode.tools.files.matlab.indy import indy
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.rstruct import r_struct
 from rtdecode.tools.files.matlab.trial_data import trial_data
-from rtdecode.tools.files.matlab.values import V5, V73, Lazy, opened, structs, version
+from rtdecode.tools.files.matlab.values import V5, V73, opened, structs, version
 from rtdecode.tools.files.recording import Recording
 
 #: The most particular first; each knows its layout by the names of fields, or returns None.

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.kernels.arrays import F8
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.parts import one_after_another, scalar_columns, series, spike_times
-from rtdecode.tools.files.matlab.values import Lazy, numbers, structs, vector
+from rtdecode.tools.files.matlab.values import numbers, structs, vector
 from rtdecode.tools.files.recording import Recording, Series, SpikeTimes, TrialTable, UnitTable
 
 #: One sample, s.

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.kernels.arrays import F8
+from rtdecode.tools.files.matlab.lazy import Lazy
 from rtdecode.tools.files.matlab.parts import (
     Bins,
     all_different,
@@ -19,7 +20,7 @@ from rtdecode.tools.files.matlab.parts import (
     series,
     unit_table,
 )
-from rtdecode.tools.files.matlab.values import Lazy, number, numbers, structs, vector
+from rtdecode.tools.files.matlab.values import number, numbers, structs, vector
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, TrialTable, UnitTable
 
 SPIKES, GUIDE, INDEX = "_spikes", "_unit_guide", "idx_"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from scipy.sparse import csc_array
 
 from rtdecode.tools.files.matlab.values import number, numbers, opened, structs, texts, vector
 
-BOTH = pytest.mark.parametrize("version", ["5", "7.3"])
+EVERY = pytest.mark.parametrize("version", ["5", "5 packed", "7.3"])
 
 
 def _plain(value: Any) -> Any:
@@ -30,7 +31,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@BOTH
+@EVERY
 def test_every_kind_of_value(tmp_path: Path, version: str) -> None:
     matrix = np.arange(6.0).reshape(2, 3)
     path = write_mat(
@@ -41,6 +42,7 @@ def test_every_kind_of_value(tmp_path: Path, version: str) -> None:
         text="spikes ü",
         nothing=np.zeros((0, 0)),
         logical=np.array([[True, False]]),
+        marked=csc_array(np.array([[0, 1, 0], [1, 0, 0]], bool)),
         sparse=csc_array(np.array([[0, 1.0, 0], [2, 0, 0]])),
         cells=cell(
             [column(1, 2), np.zeros((0, 0)), "a"], [np.zeros((0, 0)), cell([matrix]), np.zeros((1, 0))]
@@ -52,7 +54,7 @@ def test_every_kind_of_value(tmp_path: Path, version: str) -> None:
         ],
     )
     with opened(path) as top:
-        assert [*top] == sorted(top) or version == "5"
+        assert [*top] == sorted(top) or version != "7.3"
         assert np.array_equal(top["matrix"], matrix)
         assert np.array_equal(top["cube"], np.arange(24).reshape(2, 3, 4))
         assert _plain({name: top[name] for name in ("text", "logical", "nothing")}) == {
@@ -60,6 +62,7 @@ def test_every_kind_of_value(tmp_path: Path, version: str) -> None:
             "logical": [(1, 2), [1, 0]],
             "nothing": [(0, 0), []],
         }
+        assert _plain(top["marked"]) == [[0, 1, 0], [1, 0, 0]]
         assert _plain(top["sparse"]) == [[0, 1, 0], [2, 0, 0]]
         cells = top["cells"]
         assert cells.shape == (2, 3)
@@ -90,3 +93,16 @@ def test_what_is_something_else_is_none() -> None:
     assert (numbers("a"), vector(np.zeros((2, 2))), number(np.zeros(2)), texts(np.zeros(2))) == (None,) * 4
     assert numbers(np.array([1j])) is None
     assert (structs("a"), structs(cell([column(1)])), texts("")) == ([], [], [])
+
+
+def test_sparse_logical_values_are_called_doubles(tmp_path: Path) -> None:
+    path = write_mat(tmp_path / "a.mat", "5", x=csc_array(np.eye(3)))
+    content = path.read_bytes()
+    stored = struct.pack("<II3d", 9, 24, 1, 1, 1)
+    assert content.endswith(stored)
+    # As MATLAB writes them: three bytes, padded, in an array that is 16 bytes shorter.
+    array = content[128:].replace(stored, struct.pack("<IIQ", 9, 3, 0x010101))
+    array = struct.pack("<II", 14, len(array) - 8) + array[8:]
+    path.write_bytes(content[:128] + array)
+    with opened(path) as top:
+        assert top["x"].toarray().tolist() == np.eye(3).tolist()
