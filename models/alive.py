@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.artifact import LARGEST_CODE
+from rtdecode.artifact import CODES_PER_SD, LARGEST_CODE
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, Mask
 
@@ -64,6 +64,15 @@ def clipped_inputs(inputs: NDArray[Any], count_max: int, n_features: int) -> NDA
         most = np.full(inputs.shape[1], count_max, np.int16)
         most[-n_features:] = LARGEST_CODE
     return np.asarray(np.minimum(inputs, most))
+
+
+def input_units(n_inputs: int, n_features: int) -> F8:
+    """In what a read-in counts its inputs, f8[I]: spikes, and for the last `n_features`, codes, SDs.
+
+    Optimizers change a scale by the same step whatever it starts from: 1/16 per code would change 16 times as
+    fast as 1 per SD.
+    """
+    return np.repeat([1.0, 1.0 / CODES_PER_SD], [n_inputs - n_features, n_features])
 
 
 def channel_scale(clipped: F4, bin_width_s: float, n_features: int = 0) -> tuple[F8, F8, Mask]:

@@ -20,6 +20,7 @@ from rtdecode.decode.ensemble import join_runs, split_networks
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, I8, Inputs, Mask
+from rtdecode.models.alive import input_units
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
 from rtdecode.models.kinds.registry import network_kind
 from rtdecode.models.train_state import as_bytes, network_description
@@ -50,8 +51,9 @@ def renormalised(
     """
     good = good & (sd > 0)
     scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=good)
+    unit = input_units(len(sd), len(features))
     # In float32, as a network stores them.
-    scale4, offset4, sd4 = (values.astype(np.float32) for values in (scale, -mean * scale, sd))
+    scale4, offset4, sd4 = (values.astype(np.float32) for values in (scale / unit, -mean * scale, sd))
 
     def with_session(member: ModelArtifact) -> ModelArtifact:
         described = network_description(member)
@@ -65,7 +67,7 @@ def renormalised(
             train[f"{_READ_IN}.sessions.{n}.{name}"] = values
         train[f"{_READ_IN}._extra_state"] = as_bytes(described["sessions"])
         train["settings"] = as_bytes(described)
-        scale8, offset8 = (values.astype(np.float64) * good for values in (scale4, offset4))
+        scale8, offset8 = (values.astype(np.float64) * good for values in (scale4 * unit, offset4))
         folded = network_kind(member).fold_read_in(member, scale8, offset8)
         run = member.run | folded
         fractional_bits = int(run["grid"].min()) if "grid" in run else None

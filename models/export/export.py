@@ -173,7 +173,7 @@ def _read_in(net: Network, session: str) -> tuple[F8, F8]:
     """Scale and offset f8[C], 0 for ignored channels."""
     read_in = net.read_in.of(session)
     good = _f8(read_in.good)
-    return _f8(read_in.scale) * good, _f8(read_in.offset) * good
+    return _f8(read_in.gain()) * good, _f8(read_in.offset) * good
 
 
 def _linear(layer: Pointwise | nn.Linear) -> tuple[F8, F8]:

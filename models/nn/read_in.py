@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.kernels.arrays import F8
+from rtdecode.models.alive import input_units
 from rtdecode.models.nn.dropout import Dropout
 
 #: Lower bound on a channel's mean in SDs, where rates start: softplus⁻¹(0) is infinite.
@@ -94,7 +96,8 @@ class ReadIn(nn.Module):
                 where=name,
                 fix="compute them from counts",
             )
-        self.sessions.append(SessionReadIn(means, sds, used & (sds > 0)).to(self._device()))
+        of_day = SessionReadIn(means, sds, used & (sds > 0), self.n_features)
+        self.sessions.append(of_day.to(self._device()))
         self.names.append(name)
 
     def forward(self, counts: Tensor, session: str | Sequence[str] | None = None) -> Tensor:
@@ -116,7 +119,7 @@ class ReadIn(nn.Module):
                 fix=f"pass counts of {self.n_channels} channels, time last",
             )
         chosen = self._chosen(session, len(counts))
-        scale = _stacked([s.scale * s.good for s in chosen])
+        scale = _stacked([s.gain() * s.good for s in chosen])
         offset = _stacked([s.offset * s.good for s in chosen])
         z = scale * self.clipped(counts) + offset
         dropped: Tensor = self.channel_dropout(self.dropout(z))
@@ -210,22 +213,30 @@ class SessionReadIn(nn.Module):
     Args:
         mean, sd: f8[C], spikes per bin.
         good: bool[C], False for an ignored channel.
+        n_features: number of features among the channels; `scale` is in `input_units`.
     """
 
     sd: Tensor
     good: Tensor
 
-    def __init__(self, mean: np.ndarray, sd: np.ndarray, good: np.ndarray) -> None:
+    def __init__(self, mean: F8, sd: F8, good: np.ndarray, n_features: int) -> None:
         super().__init__()
+        self.n_features, unit = n_features, input_units(len(sd), n_features)
         scale = np.divide(1.0, sd, out=np.zeros_like(sd), where=good)
-        self.scale = nn.Parameter(torch.tensor(scale, dtype=torch.float32))
+        self.scale = nn.Parameter(torch.tensor(scale / unit, dtype=torch.float32))
         self.offset = nn.Parameter(torch.tensor(-mean * scale, dtype=torch.float32))
         self.register_buffer("sd", torch.tensor(sd, dtype=torch.float32))
         self.register_buffer("good", torch.tensor(good, dtype=torch.bool))
 
+    def gain(self) -> Tensor:
+        """z [C] of a spike, or of a step of a code."""
+        if not self.n_features:
+            return self.scale
+        return self.scale * torch.from_numpy(input_units(len(self.sd), self.n_features)).to(self.scale)
+
     def mean(self) -> Tensor:
         """The count [C] that maps to 0, in SDs of the channel; 0 for an ignored channel."""
-        scale = (self.scale * self.sd).clamp(min=MIN_SCALE)
+        scale = (self.gain() * self.sd).clamp(min=MIN_SCALE)
         return torch.where(self.good, -self.offset / scale, 0.0)
 
 

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from rtdecode.artifact import ModelArtifact, Output
+from rtdecode.artifact import Feature, ModelArtifact, Output
 from rtdecode.models.export.export import export
 from rtdecode.models.networks.alignnet import AlignNet, AlignNetSettings
 from rtdecode.models.networks.gru import GRUNet, GRUNetSettings
@@ -47,9 +47,11 @@ def make_gru(seed: int = 0, sessions: Sequence[str] = ("monday",), **changes: An
     return _as_trained(GRUNet(config), seed, sessions)
 
 
-def exported(net: Network, session: str = "monday") -> ModelArtifact:
+def exported(
+    net: Network, session: str = "monday", features: tuple[Feature, ...] = ()
+) -> ModelArtifact:
     """The artifact of a network, in 20-ms bins."""
-    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS)
+    return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS, features=features)
 
 
 def make_counts(n_bins: int, seed: int = 1) -> NDArray[np.uint8]:

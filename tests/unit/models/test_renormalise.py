@@ -13,7 +13,7 @@ import torch
 from decoding import artifact_of
 from networks import N_CHANNELS, OUTPUTS, exported, make_alignnet, make_counts, make_gru
 
-from rtdecode.artifact import ModelArtifact
+from rtdecode.artifact import Feature, ModelArtifact
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.engine.load import load_torch_decoder
@@ -61,6 +61,16 @@ def test_the_read_in_is_folded_as_by_export_to_the_bit(
         assert found.train[name].dtype == tensor.dtype, name
     back = networks_of(found)
     assert [net.read_in.names for net in back] == [["monday", "today"]] * len(nets)
+
+
+@pytest.mark.parametrize("make", [make_alignnet, make_gru])
+def test_features_are_folded_as_by_export_to_the_bit(make: Any) -> None:
+    net = make(n_features=2)
+    features = tuple(Feature(name, "power", "uV", 3.0, 0.5) for name in "ab")
+    statistics = np.linspace(-1, 1, N_CHANNELS), np.linspace(1, 17, N_CHANNELS), np.ones(N_CHANNELS, np.bool_)
+    found = renormalised(exported(net, features=features), "today", *statistics, features=features)
+    net.read_in.add("today", *statistics)
+    assert found.model_id == exported(net, "today", features=features).model_id
 
 
 def test_heads_read_the_features(nets: list[Network]) -> None:

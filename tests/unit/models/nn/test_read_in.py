@@ -64,3 +64,16 @@ def test_ignored_channels_are_silent_with_finite_gradients() -> None:
     for parameter in (*read_in.parameters(), output):
         assert parameter.grad is not None
         assert torch.isfinite(parameter.grad).all()
+
+
+def test_a_feature_is_read_and_trained_as_a_count_of_the_same_z_score() -> None:
+    read_in = ReadIn(2, count_max=255, n_features=1)
+    read_in.add("today", [1.0, 0.0], [1.0, 16.0])
+    own = read_in.of("today")
+    z = read_in(torch.tensor([[[3.0, 0.0], [32.0, -16.0]]]))
+    torch.testing.assert_close(z[0, 0], z[0, 1])
+    z[0, 1].square().sum().backward()  # type: ignore[no-untyped-call]
+    assert own.scale.tolist() == [1.0, 1.0]
+    # Of Σ (scale · code/16 + offset)²: in SDs, as the offset's.
+    assert own.scale.grad is not None
+    assert own.scale.grad[1].item() == pytest.approx(2 * (2.0 * 2.0 + 1.0 * 1.0))
