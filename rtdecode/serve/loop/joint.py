@@ -11,6 +11,7 @@ becomes of a source, so the joint bins are, too. The rules of a bin:
 | all there | steps it | those of the arrays together |
 | one away or silent | steps nothing, or steps its silence; the value is held | PARTIAL, FAILSAFE |
 | the same, partial decoding allowed | steps it with stand-in counts for that array | PARTIAL |
+| the same, before that array's counts are known | steps nothing | PARTIAL, FAILSAFE |
 | none there | steps nothing | FAILSAFE |
 """
 
@@ -28,7 +29,9 @@ from rtdecode.serve.loop.instructions import BrokeOff, Publish, Resumed
 from rtdecode.serve.loop.leap import LEAP_S
 from rtdecode.serve.loop.stand_in import StandIn
 
-FAILSAFE, PARTIAL, GAP = int(Flag.FAILSAFE), int(Flag.PARTIAL), int(Flag.GAP)
+UNKNOWN = "an array has sent nothing yet, or too little to know its mean counts"
+
+FAILSAFE, PARTIAL, GAP, STALE = map(int, (Flag.FAILSAFE, Flag.PARTIAL, Flag.GAP, Flag.STALE))
 
 
 class Joint:
@@ -55,6 +58,7 @@ class Joint:
         stops = np.cumsum(sizes).tolist()
         self.channels = [slice(stop - n, stop) for n, stop in zip(sizes, stops, strict=True)]
         self._stand_ins = [StandIn(n, bin_width_s) for n in sizes] if allow_partial else None
+        self._heard: npt.NDArray[np.bool_] = np.array([not (allow_partial and n) for n in sizes])
         self._stepping, self._begun = True, False
         # One array may be ahead of another by all bins of a pause of the process, which a leap ends.
         n_slots = RING_BINS + math.ceil(2 * LEAP_S / bin_width_s)
@@ -91,6 +95,7 @@ class Joint:
         self._totals[slot] += closed.spikes, closed.late, closed.lost
         self._flags[slot, array] = published.flags
         self._decoded[slot, array] = published.decoded
+        self._heard[array] |= closed.fed_until_s > -math.inf
         self._n_in[slot] += 1
         if self._n_in[slot] == len(self.channels):
             yield from self._complete(slot, published)
@@ -99,32 +104,39 @@ class Joint:
 
     def _complete(self, slot: int, last: Publish) -> Iterator[Publish | Resumed | BrokeOff]:
         b, of_arrays, decoded = last.closed.bin, self._flags[slot], self._decoded[slot]
-        there = decoded & (of_arrays & FAILSAFE == 0)
+        # Where partial decoding is allowed, the silence before a first sample must not pass for counts.
+        there = decoded & (of_arrays & FAILSAFE == 0) & self._heard
         flags = int(np.bitwise_or.reduce(of_arrays)) & ~(FAILSAFE | GAP)
+        steps = bool(decoded.all())
+        if self._stand_ins is not None:
+            steps = bool(decoded.any()) and self._stand_in(slot, there)
         if not there.all():
             flags |= PARTIAL if there.any() else FAILSAFE
-            flags |= 0 if self._stand_ins else FAILSAFE
-        steps = bool(decoded.any() if self._stand_ins else decoded.all())
-        if self._stand_ins is not None:
-            self._stand_in(slot, there)
+            flags |= 0 if steps and self._stand_ins else FAILSAFE
         if steps != self._stepping:
             self._stepping = steps
             if steps:
                 flags |= GAP
                 yield Resumed(b, last.t_bin - self.ring.bin_width_s)
             else:
-                yield BrokeOff(b, "; ".join(dict.fromkeys(filter(None, self.reasons))))
+                yield BrokeOff(b, "; ".join(dict.fromkeys(filter(None, self.reasons))) or UNKNOWN)
         yield last._replace(closed=self._closed(b, slot), flags=flags, decoded=steps)
 
-    def _stand_in(self, slot: int, there: npt.NDArray[np.bool_]) -> None:
-        for channels, stand_in, is_there in zip(
-            self.channels, self._stand_ins or (), there.tolist(), strict=True
+    def _stand_in(self, slot: int, there: npt.NDArray[np.bool_]) -> bool:
+        """Fill in the counts of arrays that are away; whether those of each are known."""
+        known = True
+        silent = self._flags[slot] & STALE != 0
+        for channels, stand_in, is_there, is_silent in zip(
+            self.channels, self._stand_ins or (), there.tolist(), silent.tolist(), strict=True
         ):
             counts = self._counts[slot, channels]
             if is_there:
-                stand_in.learn(counts)
+                if not is_silent:
+                    stand_in.learn(counts)
             else:
                 stand_in.fill(counts)
+                known = known and stand_in.known
+        return known
 
     def _closed(self, b: int, slot: int) -> ClosedBin:
         ring = self.ring

@@ -12,7 +12,7 @@ from simulated_loop import N_CHANNELS, START_S, WIDTH_S, Rig, flags_of, steady
 
 from rtdecode.messages import Flag
 from rtdecode.serve.loop.hot_loop import LAST_SLICE_S
-from rtdecode.serve.loop.joint import Joint
+from rtdecode.serve.loop.joint import UNKNOWN, Joint
 from rtdecode.serve.loop.stand_in import StandIn
 
 GRACE_S = 0.002
@@ -70,6 +70,24 @@ def test_partial_decoding_steps_with_the_mean_of_the_array_that_is_away() -> Non
     assert not any(c["flags"] & (Flag.FAILSAFE | Flag.GAP) for c in cursors)
     before, during = of_array(rig, 1)[: partial[0]], of_array(rig, 1)[partial[0] : partial[-1] + 1]
     np.testing.assert_allclose(during.mean(axis=0), before.mean(axis=0), atol=0.1)
+    rig.assert_offline_gives_the_same_bits()
+
+
+@pytest.mark.parametrize("sent_s", [0.0, 0.2])
+def test_partial_decoding_waits_until_the_mean_of_each_array_is_known(sent_s: float) -> None:
+    late = [(0.0, steady(0.0, sent_s) + steady(2.5, 5.0, first_seq=1000))]
+    rig = Rig(arrays=([(0.0, steady(0.0, 5.0))], late), allow_partial=True)
+    cursors = rig.until(4.5)
+    away = [c for c in cursors if sent_s + 1.05 < c["t_bin"] - START_S < 2.5]
+    assert {c["flags"] & ~Flag.STALE for c in away} == {int(Flag.PARTIAL | Flag.FAILSAFE)}
+    if not sent_s:
+        first = [c for c in cursors if c["t_bin"] < START_S + 2.5]
+        assert all(c["flags"] & Flag.FAILSAFE for c in first)
+    held = [entry for entry in rig.buffers.log if entry.kind == "outage"]
+    assert held[0].data["reason"] == UNKNOWN
+    back = next(c for c in cursors if c["flags"] & Flag.GAP)
+    assert back["t_bin"] == pytest.approx(START_S + 2.51, abs=WIDTH_S)
+    assert cursors[-1]["flags"] == 0
     rig.assert_offline_gives_the_same_bits()
 
 
