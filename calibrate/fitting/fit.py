@@ -17,7 +17,7 @@ import numpy as np
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.data.checks import shared_arrays, shared_labels
 from rtdecode.calibrate.data.features import chosen_features, described_features, reading
-from rtdecode.calibrate.data.metrics import mean_scores, nullable, pcc, r2
+from rtdecode.calibrate.data.metrics import nullable
 from rtdecode.calibrate.data.provenance import created_now, numeric_versions
 from rtdecode.calibrate.data.sessions import (
     LabelledSession,
@@ -29,8 +29,8 @@ from rtdecode.calibrate.data.sessions import (
 )
 from rtdecode.calibrate.data.split_session import SplitSession, split_session
 from rtdecode.calibrate.data.splits import check_holdout
-from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.fitting.fitters import FITTERS, Fitted, check_installed
+from rtdecode.calibrate.fitting.scores import Scores, mean_of, score
 from rtdecode.calibrate.fitting.training_set import MIN_TRAIN_S, FitSettings, TrainingSet
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.run import Run
@@ -47,19 +47,27 @@ class FitResult:
 
     Attributes:
         artifact: ready to be written; exactly the model that was scored.
-        r2: f8[D], held-out R², mean over sessions; NaN for an output that does not vary there.
-        pcc: f8[D], likewise for Pearson's correlation.
+        scores: means over sessions.
         holdout_s: held-out seconds, all sessions together.
         seconds: that the fit took.
         notes: what a reader of the scores must know, a sentence each.
     """
 
     artifact: ModelArtifact
-    r2: F8
-    pcc: F8
+    scores: Scores
     holdout_s: float
     seconds: float
     notes: list[str]
+
+    @property
+    def r2(self) -> F8:
+        """f8[D], held-out R², mean over sessions; NaN for an output that does not vary there."""
+        return self.scores.r2
+
+    @property
+    def pcc(self) -> F8:
+        """f8[D], likewise Pearson's correlation."""
+        return self.scores.pcc
 
 
 def fit_sessions(
@@ -141,30 +149,29 @@ def fit_sessions(
     fitted = fits[-1]
     progress("scoring", 0.9)
     scored_by = fits if len(fits) == len(parts) else [fitted] * len(parts)
-    scores = [_score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
-    mean_r2, mean_pcc = (mean_scores([score[i] for score in scores]) for i in (0, 1))
+    scores = [score(each.artifact, part) for each, part in zip(scored_by, parts, strict=True)]
+    mean = mean_of(scores)
     holdout_s = float(sum(part.test.sum() for part in parts) * bin_width_s)
-    notes = _notes(parts, fitted, mean_r2, run.seed)
+    notes = _notes(parts, fitted, mean, run.seed)
     provenance = {
         "created": created_now(),
         "sessions": [
-            part.provenance() | {"r2": nullable(score[0]), "pcc": nullable(score[1])}
-            for part, score in zip(parts, scores, strict=True)
+            part.provenance() | {"r2": nullable(of.r2), "pcc": nullable(of.pcc)}
+            for part, of in zip(parts, scores, strict=True)
         ],
         **shared_labels([labelled.session for labelled in sessions]),
         "seed": run.seed,
         "holdout": settings.holdout,
         "fit": fitted.settings,
         "labels": settings.labels,
-        "scores": {"r2": nullable(mean_r2), "pcc": nullable(mean_pcc), "holdout_s": holdout_s},
+        "scores": {"r2": nullable(mean.r2), "pcc": nullable(mean.pcc), "holdout_s": holdout_s},
         "notes": notes,
         "versions": numeric_versions(),
     }
     progress("done", 1.0)
     return FitResult(
         artifact=replace(fitted.artifact, provenance=provenance, arrays=arrays),
-        r2=mean_r2,
-        pcc=mean_pcc,
+        scores=mean,
         holdout_s=holdout_s,
         seconds=time.perf_counter() - started,
         notes=notes,
@@ -202,12 +209,7 @@ def _known_s(targets: Sequence[F4], bin_width_s: float) -> F8:
     return np.asarray(bin_width_s * np.isfinite(np.concatenate(targets)).sum(axis=0))
 
 
-def _score(artifact: ModelArtifact, part: SplitSession) -> tuple[F8, F8]:
-    scored = decoded(artifact, part.inputs, part.starts)[part.test], part.targets[part.test]
-    return r2(*scored), pcc(*scored)
-
-
-def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int) -> list[str]:
+def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean: Scores, seed: int) -> list[str]:
     artifact, notes = fitted.artifact, list(fitted.notes)
     notes += dict.fromkeys(part.of.refit.note() for part in parts if part.of.refit is not None)
     notes += session_notes([part.of for part in parts], seed)
@@ -223,13 +225,15 @@ def _notes(parts: Sequence[SplitSession], fitted: Fitted, mean_r2: F8, seed: int
     if len(parts) > 1:
         notes.append(f"R² and correlation are means over the held-out ends of {len(parts)} sessions")
     known_s = _known_s([part.test_targets for part in parts], artifact.bin_width_s)
-    for output, score, seconds in zip(artifact.outputs, mean_r2, known_s, strict=True):
+    for output, r2, seconds in zip(artifact.outputs, mean.r2, known_s, strict=True):
         if seconds < min(MIN_HOLDOUT_S, known_s.max()):
             notes.append(
                 f"{output.name} is known for {seconds:.1f} s of the held-out time: too little to score it"
             )
-        elif not np.isfinite(score):
+        elif not np.isfinite(r2):
             notes.append(f"{output.name} does not vary in the held-out time and has no score")
-        elif score <= 0:
+        elif r2 <= 0:
             notes.append(f"{output.name} is decoded no better than by its mean")
+    if (fall := mean.fall()) is not None:
+        notes.append(fall)
     return notes

@@ -92,11 +92,14 @@ def fit(
         )
     done = Delivery(target, accepted=True, stream=current, daemon=None).carry_out(result.artifact)
     pinned = pinned_model(current) if current else None
+    scores = result.scores
     document: dict[str, Any] = {
         "output": str(done.output),
         "outputs": list(result.artifact.output_names),
         "seconds": time.perf_counter() - started,
-        "holdout": {"r2": result.r2, "pcc": result.pcc, "seconds": result.holdout_s},
+        "holdout": {"r2": scores.r2, "pcc": scores.pcc, "seconds": result.holdout_s},
+        "training": {"r2": scores.training_r2},
+        "fifths": {"r2": scores.blocks_r2},
         "kind": kind,
         "labels": labels,
         "model": result.artifact.model_id,
@@ -116,10 +119,16 @@ def _print(document: dict[str, Any], stream: str | None) -> None:
     for note in document["notes"]:
         print(f"note: {note}")
     held_out = document["holdout"]
-    scores = zip(document["outputs"], held_out["r2"], held_out["pcc"], strict=True)
+    learnt = document["training"]["r2"]
+    scores = zip(document["outputs"], held_out["r2"], held_out["pcc"], learnt, strict=True)
     against = ", against intended velocities" if document["labels"] == "refit" else ""
     print(f"hold-out: the last {held_out['seconds']:.0f} s{against}")
-    print(table(["output", "R²", "PCC"], [[name, number(r2), number(pcc)] for name, r2, pcc in scores]))
+    print(
+        table(
+            ["output", "R²", "PCC", "R² in training"],
+            [[name, number(r2), number(pcc), number(before)] for name, r2, pcc, before in scores],
+        )
+    )
     print(
         f"model {document['model']} ({document['kind']}) written to {document['output']} in "
         f"{document['seconds']:.1f} s"
