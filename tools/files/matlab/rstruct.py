@@ -19,6 +19,9 @@ from rtdecode.tools.files.recording import Recording, Series, SpikeTimes, TrialT
 #: One sample, s.
 MS = 1e-3
 
+#: More of either are no raster.
+MOST_CHANNELS, MOST_COUNT = 65_535, 20
+
 RASTER = re.compile(r"spikeRaster(\d*)$")
 
 
@@ -72,7 +75,10 @@ def _sparse(value: Any) -> Any:
 
     if not hasattr(value, "tocsc") and numbers(value) is None:
         raise ValueError("spikeRaster holds no numbers")
-    return csc_array(value)
+    raster = csc_array(value)
+    if raster.shape[0] > MOST_CHANNELS or not np.isin(raster.data, np.arange(MOST_COUNT + 1)).all():
+        raise ValueError("spikeRaster holds no numbers of spikes in a millisecond")
+    return raster
 
 
 def _joined(intervals: F8) -> F8:

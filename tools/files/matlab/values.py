@@ -15,6 +15,7 @@ nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,10 @@ from rtdecode.tools.files.matlab import v5, v73
 from rtdecode.tools.files.matlab.lazy import Lazy
 
 V5, V73 = b"MATLAB 5.0 MAT-file", b"MATLAB 7.3 MAT-file"
+
+
+#: Sparse arrays of more values are rasters, and left as they are.
+MOST_DENSE = 1 << 24
 
 
 def version(path: Path) -> bytes:
@@ -50,7 +55,7 @@ def opened(path: Path) -> Iterator[Lazy]:
 
 def numbers(value: Any) -> NDArray[np.float64] | None:
     """A real array as numbers of two or more dimensions; None for anything else."""
-    if hasattr(value, "toarray"):
+    if hasattr(value, "toarray") and math.prod(value.shape) <= MOST_DENSE:
         value = value.toarray()
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub":
         return None

@@ -8,22 +8,31 @@ import numpy as np
 
 from rtdecode.ingest.signals.timing import RegularTiming
 from rtdecode.kernels import sequence
-from rtdecode.kernels.arrays import F8
+from rtdecode.kernels.arrays import F8, Mask
 from rtdecode.tools.files.xdf.samples import Samples
+
+#: Stamps further apart than so many periods are those of a hole, and stamps that are not are its samples.
+HOLE_PERIODS = 1.5
 
 
 class Runs(NamedTuple):
-    """Stretches of a regular stream without a hole.
+    """The times of a regular stream, and its stretches without a hole.
 
     Attributes:
-        observed: f8[k, 2], start and stop of each, seconds; a sample covers the period before its stamp.
-        n_missing: samples that are missing between them.
+        time: f8[n], end of each sample, seconds: its stamp; where stamps jitter so much that holes do not
+            show in them, the time that is followed by the stamps, as it is live.
+        jitters: whether they do.
+        observed: f8[k, 2], start and stop of each stretch, seconds; None if there is but one.
+        n_missing, n_holes: samples that are missing between them, and in how many places.
         period_s: of a sample, seconds: as announced, or by the stamps where these say something else.
         as_announced: which of both.
     """
 
-    observed: F8
+    time: F8
+    jitters: bool
+    observed: F8 | None
     n_missing: int
+    n_holes: int
     period_s: float
     as_announced: bool
 
@@ -33,21 +42,32 @@ def find_runs(samples: Samples, rate_hz: float) -> Runs:
     interval_s = float(np.median(np.diff(samples.time))) if len(samples.time) > 1 else 1.0 / rate_hz
     as_announced = not interval_s > 0.0 or abs(interval_s * rate_hz - 1.0) <= sequence.MOST_OFF
     period_s = 1.0 / rate_hz if as_announced else interval_s
-    observed, n_missing = [], 0
+    followed, missing = np.zeros(len(samples.time)), np.zeros(len(samples.time), np.uint32)
+    begins = np.zeros(len(samples.time), np.bool_)
     for first, last in samples.segments:
-        time = samples.time[first : last + 1]
-        lost_before = _lost_before(time, period_s)
-        n_missing += int(lost_before.sum())
-        starts = [0, *np.flatnonzero(lost_before).tolist()]
-        stops = [*(start - 1 for start in starts[1:]), len(time) - 1]
-        observed += [(time[a] - period_s, time[b]) for a, b in zip(starts, stops, strict=True)]
-    return Runs(np.array(observed).reshape(-1, 2), n_missing, period_s, as_announced)
+        part = slice(first, last + 1)
+        followed[part], missing[part] = _followed(samples.time[part], period_s)
+        begins[first] = True
+    begins |= missing > 0
+    jitters = _hides_holes(samples.time, begins, period_s)
+    time = followed if jitters else samples.time
+    starts = np.flatnonzero(begins)
+    stops = np.concatenate((starts[1:], [len(time)])) - 1
+    observed = np.stack((time[starts] - period_s, time[stops]), axis=1) if len(starts) > 1 else None
+    return Runs(time, jitters, observed, int(missing.sum()), len(starts) - 1, period_s, as_announced)
 
 
-def _lost_before(time: F8, period_s: float) -> F8:
+def _hides_holes(time: F8, begins: Mask, period_s: float) -> bool:
+    """Whether intervals between stamps do not tell holes from jitter."""
+    interval = np.diff(time)
+    return bool(np.any((interval > HOLE_PERIODS * period_s) != begins[1:]) or np.any(interval <= 0.0))
+
+
+def _followed(time: F8, period_s: float) -> tuple[F8, np.ndarray[tuple[int], np.dtype[np.uint32]]]:
+    """The end of each sample by the stamps so far, and how many are missing before it."""
     n, timing = len(time), RegularTiming(period_s)
     possible = np.isfinite(time).astype(np.uint8)
-    lost_before = np.zeros(n, np.uint32)
+    end_s, missing = time.copy(), np.zeros(n, np.uint32)
     if timing.begun(time, possible, n):
         sequence.check_counts(
             np.zeros((n, 0), np.int32),
@@ -59,8 +79,8 @@ def _lost_before(time: F8, period_s: float) -> F8:
             np.zeros((n, 0), np.uint8),
             np.zeros(n, np.int64),
             np.zeros(n, np.uint8),
-            lost_before,
-            np.zeros(n),
+            missing,
+            end_s,
             np.zeros(sequence.N_SEQUENCE_COUNTERS, np.int64),
         )
-    return lost_before.astype(np.float64)
+    return end_s, missing

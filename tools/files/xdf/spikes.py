@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from rtdecode.binning import EventColumns
 from rtdecode.ingest.connection.inlet import MAX_PULL
-from rtdecode.ingest.signals.layouts import Layout, channel_labels
+from rtdecode.ingest.signals.layouts import Layout, StreamDescription, channel_labels
 from rtdecode.ingest.signals.mapped_rows import rows_for
 from rtdecode.ingest.signals.numbering import AS_DESCRIBED, columns_of
 from rtdecode.kernels import sequence
 from rtdecode.kernels.arrays import F8, I8
 from rtdecode.tools.files.recording import BinnedSpikes, Rows, SpikeTimes, UnitTable
-from rtdecode.tools.files.xdf.regular import find_runs
+from rtdecode.tools.files.xdf.regular import Runs, find_runs
 from rtdecode.tools.files.xdf.samples import Samples, StreamFile
 
 #: Channels are below; what a file states is left to whoever chooses.
@@ -139,9 +139,9 @@ def raster(file: StreamFile) -> Found:
     runs = find_runs(samples, stream.rate_hz)
     labels = channel_labels(stream, Layout.RASTER) or tuple(str(i) for i in range(stream.n_columns))
     sample, channel = samples.values[:, 0], samples.values[:, 1].astype(np.uint32)
-    read = _reader(samples.time[sample], channel)
+    read = _reader(runs.time[sample], channel)
     spikes = SpikeTimes(stream.name, UnitTable(labels, labels), len(sample), read, runs.observed)
-    return Found(spikes, _missing(stream.name, runs.n_missing, len(runs.observed), runs.period_s))
+    return Found(spikes, _notes(stream, runs))
 
 
 def counts(file: StreamFile) -> Found:
@@ -149,37 +149,39 @@ def counts(file: StreamFile) -> Found:
     stream = file.stream
 
     # Their stamps alone: the values are read when they are asked for.
-    samples = file.load(reduce=lambda values: values[:, :0])
-    runs = find_runs(samples, stream.rate_hz)
+    runs = find_runs(file.load(reduce=lambda values: values[:, :0]), stream.rate_hz)
     labels = channel_labels(stream, Layout.COUNTS) or tuple(str(i) for i in range(stream.n_columns))
 
     def read(columns: Rows) -> tuple[F8, F8]:
-        loaded = file.load(reduce=lambda values: values[:, columns])
-        return loaded.time, loaded.values.astype(np.float64)
+        return runs.time, file.load(reduce=lambda values: values[:, columns]).values.astype(np.float64)
 
-    notes = _missing(stream.name, runs.n_missing, len(runs.observed), runs.period_s)
-    if not runs.as_announced:
-        notes.append(
-            f"{stream.name}: announces {stream.rate_hz:g} Hz, and its stamps say {1 / runs.period_s:g} Hz"
-        )
     units = {unit.strip() for unit in stream.units}
     spikes = BinnedSpikes(
         stream.name,
         UnitTable(labels, labels),
-        len(samples.time),
+        len(runs.time),
         runs.period_s if runs.as_announced else None,
         "end",
         read,
         runs.observed,
         units.pop() if len(units) == 1 and units <= {"Hz", "spikes/s"} else "",
     )
-    return Found(spikes, notes)
+    return Found(spikes, _notes(stream, runs))
 
 
-def _missing(name: str, n: int, n_runs: int, period_s: float) -> list[str]:
-    if not n and n_runs < 2:
-        return []
-    return [
-        f"{name}: {n:,} samples of {period_s * 1e3:g} ms are missing in {n_runs - 1} holes, "
-        "which are not observed"
-    ]
+def _notes(stream: StreamDescription, runs: Runs) -> list[str]:
+    notes = []
+    if runs.n_holes:
+        notes.append(
+            f"{stream.name}: {runs.n_missing:,} samples of {runs.period_s * 1e3:g} ms are missing in "
+            f"{runs.n_holes} holes, which are not observed"
+        )
+    if runs.jitters:
+        notes.append(
+            f"{stream.name}: its stamps jitter or are out of order: times follow them, as they do live"
+        )
+    if not runs.as_announced:
+        notes.append(
+            f"{stream.name}: announces {stream.rate_hz:g} Hz, and its stamps say {1 / runs.period_s:g} Hz"
+        )
+    return notes

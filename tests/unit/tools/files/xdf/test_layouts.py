@@ -105,8 +105,7 @@ def test_a_raster_gives_its_crossings(tmp_path: Path) -> None:
     found = _recorded(tmp_path, rows, _labels("a", "b"), channel_format="int8", nominal_srate=2000)
     spikes, time, unit = _spikes(found)
     assert (time, unit) == ([1.0, 1.001, 1.001], ["b", "a", "b"])
-    assert spikes.observed is not None
-    assert spikes.observed.round(6).tolist() == [[0.9995, 1.0015]]
+    assert spikes.observed is None
 
 
 @pytest.mark.parametrize(("form", "rate", "value"), [("int16", 30_000, -50), ("float32", 30_000, 1.0)])
@@ -146,22 +145,34 @@ def test_features_are_signals_with_their_names(tmp_path: Path) -> None:
     assert (found.series[0].columns, found.series[0].role) == (("sbp1", "sbp2"), "signal")
 
 
-def test_missing_intervals_are_not_observed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("jitter_s", [0.004, 0.006])
+def test_missing_intervals_are_not_observed(tmp_path: Path, jitter_s: float) -> None:
     file = XdfFile()
     file.header(1, name="C", type="Counts", nominal_srate=50, channel_count=2, channel_format="int16")
     rng = np.random.default_rng(0)
-    # Holes of 1 interval and of 0.2 s, stamps that jitter by up to 4 ms: no default of pyxdf sees either.
+    # Holes of 1 interval and of 0.2 s, and stamps that jitter: no default of pyxdf sees either.
     kept = np.setdiff1d(np.arange(500), [100, *range(300, 310)])
-    time = 1 + 0.02 * kept + rng.uniform(-0.004, 0.004, len(kept))
+    time = 1 + 0.02 * kept + rng.uniform(-jitter_s, jitter_s, len(kept))
     file.samples(1, time.tolist(), [[1, 0]] * len(kept))
     file.offset(1, 1.0)
     file.footer(1, len(kept))
     found = open_xdf(file.write(tmp_path / "a.xdf"))
     observed = _counts(found).observed
     assert observed is not None
-    assert np.allclose(observed, [[0.98, 2.98], [3.0, 6.98], [7.18, 10.98]], atol=0.0041)
-    assert _counts(found).read(np.array([0]))[0].tolist() == time.tolist()
-    assert found.notes == ("C: 11 samples of 20 ms are missing in 2 holes, which are not observed",)
+    assert np.allclose(observed, [[0.98, 2.98], [3.0, 6.98], [7.18, 10.98]], atol=jitter_s)
+    missing = "C: 11 samples of 20 ms are missing in 2 holes, which are not observed"
+    stamp = _counts(found).read(np.array([0]))[0]
+    if jitter_s < 0.005:
+        assert stamp.tolist() == time.tolist()
+        assert found.notes == (missing,)
+    else:
+        # Two stamps of one run are up to 32 ms apart, as those beside a hole: they are followed, as live.
+        assert np.array_equal(np.flatnonzero(np.diff(stamp) > 0.03), [99, 298])
+        assert np.abs(stamp - time).max() < 2 * jitter_s
+        assert found.notes == (
+            missing,
+            "C: its stamps jitter or are out of order: times follow them, as they do live",
+        )
 
 
 def test_a_rate_that_is_off_is_told(tmp_path: Path) -> None:
