@@ -12,6 +12,7 @@ from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
+from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -46,6 +47,7 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_xdf, open_xdf),
     (is_matlab, open_matlab),
     (is_trodes, open_trodes),
+    (is_blackrock, open_blackrock),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )
