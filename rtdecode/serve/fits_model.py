@@ -34,6 +34,12 @@ def check_streams(
     n_features, beside = len(artifact.features), bool(artifact.features and artifact.n_channels)
     others = {each.column.name for each in artifact.features}
     others -= {each.name for each in power_columns(artifact.n_channels)}
+    if power and n_features and not beside:
+        raise RtdecodeError(
+            f"is for voltage, whose spikes are decoded too; the model reads {n_features} features alone",
+            where="--power",
+            fix="serve a model of counts and power (--model), or omit it and send power as features",
+        )
     if beside and power and others:
         raise RtdecodeError(
             f"the model reads {len(others)} features that are no power of voltage, such as {min(others)!r}",

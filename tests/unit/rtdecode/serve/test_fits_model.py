@@ -75,6 +75,12 @@ def test_power_of_voltage_needs_no_stream_of_features() -> None:
     with pytest.raises(RtdecodeError, match=r"--power: the model reads 1 features that are no power .*'a'"):
         check_streams(other, ("M1",), power=True)
 
+    alone = replace(model, n_channels=0, channel_mask=())
+    with pytest.raises(
+        RtdecodeError, match=r"--power: .* the model reads 2 features alone\. Fix: serve a model of"
+    ):
+        check_streams(alone, ("M1",), power=True)
+
     def classify(ms: float = 5.0, channel_map: ChannelMap | None = None, n_columns: int = 5) -> Layout:
         array = ArraySettings(stream="M1", channel_map=channel_map)
         settings = PowerSettings(bin_width_s=ms / 1e3)
