@@ -6,14 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.doctor.order import find_restarts
 from rtdecode.session.layout import Events
 from rtdecode.tools.files.channels import Channels
 from rtdecode.tools.files.choice import Choice
 from rtdecode.tools.files.recording import F8, SpikeTimes
-
-#: Stretches of one unit that are only in the wrong order share less than this part of its time; those that
-#: begin anew, as in each trial, share most of it.
-SHARED_PART = 0.05
 
 
 def read_events(
@@ -59,42 +56,18 @@ def read_events(
 
 
 def _check_order(time: F8, row: NDArray[np.uint32], source: SpikeTimes, where: str) -> list[str]:
-    """Refuse times that begin anew within a unit; name single ones that go back.
-
-    Stretches that follow one another in the wrong order are sorted: they share no time.
-    """
-    by_row = np.argsort(row, kind="stable")
-    rows, times = row[by_row], time[by_row]
-    back = np.flatnonzero((rows[1:] == rows[:-1]) & (times[1:] < times[:-1])) + 1
-    if not back.size:
+    """Refuse times that begin anew within a unit, over and over; name others that go back."""
+    found = find_restarts(time, row)
+    if found is None:
         return []
-    first = int(back[0])
-    unit = source.units.ids[int(rows[first])]
-    number = first - int(np.searchsorted(rows, rows[first]))
     what = (
-        f"times of unit {unit} go back at its spike {number} ({times[first - 1]:.6g} s, then "
-        f"{times[first]:.6g} s); {len(back)} of {len(time)} spikes in total"
+        f"times of unit {source.units.ids[found.unit]} go back at its spike {found.spike} "
+        f"({found.before_s:.6g} s, then {found.after_s:.6g} s); {found.n} of {len(time)} spikes in total"
     )
-    if _shared_part(rows, times, back) < SHARED_PART:
+    if not found.are_trials:
         return [f"{what}: sorted"]
     raise RtdecodeError(
         f"{what}: these look like times since the start of a trial",
         where=where,
         fix="export times since the start of the recording: add the start of its trial to each",
     )
-
-
-def _shared_part(rows: NDArray[np.uint32], times: F8, back: NDArray[np.intp]) -> float:
-    """How much time a unit's stretches of rising time share, as a part of all its time: the worst unit's."""
-    edges = np.concatenate(([0], np.union1d(back, np.flatnonzero(np.diff(rows)) + 1), [len(times)]))
-    first, last, of = times[edges[:-1]], times[edges[1:] - 1], rows[edges[:-1]]
-    order = np.lexsort((first, of))
-    first, last, of = first[order], last[order], of[order].astype(np.intp)
-    shared_s, n = np.zeros(int(of[-1]) + 1), int(of[-1]) + 1
-    same = of[1:] == of[:-1]
-    np.add.at(shared_s, of[1:][same], np.maximum(last[:-1] - first[1:], 0.0)[same])
-    start_s, stop_s = np.full(n, np.inf), np.full(n, -np.inf)
-    np.minimum.at(start_s, of, first)
-    np.maximum.at(stop_s, of, last)
-    with np.errstate(invalid="ignore"):
-        return float(np.max(np.where(shared_s > 0, shared_s / np.maximum(stop_s - start_s, 1e-12), 0.0)))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rtdecode.session.diagnosis.clocks import rounded
 from rtdecode.session.diagnosis.order import is_few
+from rtdecode.session.doctor.order import find_restarts
 from rtdecode.session.raw import RawGroup, RawSession, as_texts
 from rtdecode.session.schema import OWN_BEFORE_2, SAMPLED
 
@@ -22,6 +23,9 @@ APART_S = 600.0
 
 #: Columns of /trials that commands read; a bad one is an error.
 TRIAL_COLUMNS = frozenset({"start", "stop", "target", "radius", "success", "block"})
+
+#: More than a channel has.
+UNITS = 65_536
 
 Report = Callable[[str], None]
 
@@ -48,6 +52,7 @@ def leave_out(raw: RawSession) -> tuple[RawSession, list[str], list[str]]:
                 odd.append(f"/{name}/time {what}")
         if name == "events":
             _note_channels(group, raw.n_channels, odd.append)
+            _note_restarts(group, odd.append)
         if name in SAMPLED:
             group = _with_known_values(name, group, odd.append)
         if name == "trials":
@@ -95,6 +100,24 @@ def _note_channels(group: RawGroup, n_channels: int, report: Report) -> None:
         report(
             f"/events: channel 0 never fires and 1 to {n_channels - 1} all do; if they count from 1, "
             f"subtract 1 and set n_channels to {n_channels - 1}"
+        )
+
+
+def _note_restarts(group: RawGroup, report: Report) -> None:
+    """Times that begin anew on a channel, which sorting would lay over one another."""
+    time, channel = group.columns["time"], group.columns["channel"]
+    unit = group.columns.get("unit", np.zeros(len(channel), np.uint8))
+    columns = (time, channel, unit)
+    if len({column.shape for column in columns}) > 1 or time.ndim != 1 or not (np.diff(time) < 0).any():
+        return
+    if any(column.dtype.kind not in "iu" or (column < 0).any() for column in columns[1:]):
+        return
+    found = find_restarts(time.astype(np.float64), channel.astype(np.int64) * UNITS + unit.astype(np.int64))
+    if found is not None and found.are_trials:
+        report(
+            f"/events: times of channel {found.unit // UNITS} go back at its spike {found.spike} "
+            f"({found.before_s:.6g} s, then {found.after_s:.6g} s), {found.n} times in all: these look like "
+            "times since the start of a trial. Fix: add the start of its trial to each"
         )
 
 
