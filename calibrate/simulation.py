@@ -126,10 +126,16 @@ def simulate_session(
         name = folded_session(artifact)
     mean, sd = nets[0].output_mean.numpy(), nets[0].output_sd.numpy()
     z = np.where(labelled[:, np.newaxis], (targets - mean) / sd, 0.0).astype(np.float32)
-    rates = np.where(labelled[:, np.newaxis], simulated_rates(nets, z, name), np.float32(np.nan))
+    rates = np.where(
+        labelled[:, np.newaxis], simulated_rates(nets, z, name, binned.starts), np.float32(np.nan)
+    )
     draws, times = (int(each) for each in np.random.SeedSequence(seed).generate_state(2))
     counts = sample_counts(np.nan_to_num(rates), draws, artifact.count_max)
-    drawn = Counts(counts, artifact.bin_width_s, binned.origin_s)
+    # In the file, bins that were left out have no spikes.
+    number = np.arange(len(counts)) if binned.number is None else binned.number
+    every = np.zeros((int(number[-1]) + 1, artifact.n_channels), np.uint8)
+    every[number] = counts
+    drawn = Counts(every, artifact.bin_width_s, binned.origin_s)
     origin = session.attrs.get("source", "")
     attrs = {key: session.attrs[key] for key in KEPT_ATTRS if key in session.attrs} | {
         "session_id": f"{session.name}-simulated",
@@ -145,6 +151,7 @@ def simulate_session(
             counts=drawn,
             behavior=session.behavior,
             trials=session.trials,
+            observed=session.observed,
             attrs=attrs,
         ),
         rates=rates,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rtdecode.artifact import ModelArtifact
@@ -20,6 +22,7 @@ from rtdecode.calibrate.training.devices import chosen_device
 from rtdecode.calibrate.training.ensemble import train_members
 from rtdecode.calibrate.training.trainer import TrainingLog
 from rtdecode.calibrate.training.windows import Recording, validation_blocks
+from rtdecode.kernels.arrays import I8
 
 #: Fraction of the labelled time that validates the training.
 VALIDATION_FRACTION = 0.05
@@ -48,7 +51,7 @@ def fit_network(
     n_features, n_inputs = data.n_features, data.counts[0].shape[1]
     nets = new_members(kind, n_inputs, outputs, width_s, run.seed, settings.sizes, n_features=n_features)
     features = data.features or [()] * len(data.counts)
-    starts = data.starts or [None] * len(data.counts)
+    starts: Sequence[I8 | None] = data.starts or [None] * len(data.counts)
     days = list(zip(data.names, data.counts, data.targets, features, starts, strict=True))
     recordings = []
     for name, counts, targets, _, own_starts in days:

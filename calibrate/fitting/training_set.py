@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -14,8 +14,6 @@ from rtdecode.calibrate.data.splits import LAST_FIFTH
 from rtdecode.calibrate.training.settings import ONE_DAY, ONE_DAY_TRAINING, Sizes, TrainingSettings
 from rtdecode.kernels.arrays import F4, I8, Inputs
 from rtdecode.session.bins import stretches
-
-Array = TypeVar("Array", bound=NDArray[Any])
 
 #: Labels before the held-out time that an output is fitted to, at least.
 MIN_TRAIN_S = 20.0
@@ -66,11 +64,13 @@ class TrainingSet:
     features: Sequence[tuple[Feature, ...]] = ()
     starts: Sequence[I8] = ()
 
-    def in_stretches(self, rows: Sequence[Array]) -> list[Array | list[Array]]:
+    def in_stretches(self, rows: Sequence[NDArray[Any]]) -> list[Any]:
         """Arrays of T rows of each session; of one with gaps, a list of those of its stretches."""
+        if not self.starts:
+            return list(rows)
         return [
             [each[part] for part in stretches(starts, len(each))] if len(starts) > 1 else each
-            for each, starts in zip(rows, self.starts or [[0]] * len(rows), strict=True)
+            for each, starts in zip(rows, self.starts, strict=True)
         ]
 
     @property

@@ -199,4 +199,4 @@ def _packed(recording: Recording) -> dict[str, Any]:
 
 def _unpacked(packed: dict[str, Any]) -> Recording:
     tensors = {name: torch.from_numpy(packed[name].copy()) for name in ("counts", "targets", "train")}
-    return Recording(session=packed["session"], validation=packed["validation"], **tensors)
+    return Recording(**(packed | tensors))

@@ -78,6 +78,13 @@ class Backends:
         """The same, by the reference."""
         return self._torch["batch"].clipped if self._linear is None else self._linear.clipped
 
+    def reset(self) -> None:
+        """Reset all decoders, as after a gap."""
+        for decoder in (*self._numba.values(), *self._torch.values(), *self._restored.values()):
+            decoder.reset()
+        if self._linear is not None:
+            self._linear.reset()
+
     def restore(self) -> None:
         """Start new decoders at the state that single steps have reached."""
         self._restored = {"numba restored": load_decoder(self._artifact)}

@@ -38,11 +38,15 @@ class LinearReference:
     """
 
     def __init__(self, artifact: ModelArtifact) -> None:
-        self._limit = artifact.limits
-        wiener = artifact.kind == "wiener"
-        self._filter: _Wiener | _Kalman = _Wiener(artifact) if wiener else _Kalman(artifact)
+        self._limit, self._artifact = artifact.limits, artifact
+        self.reset()
         macs = artifact.n_inputs * self._filter.macs_per_channel + self._filter.other_macs
         self.clipped, self.adds, self.dense_macs = 0, 0.0, float(macs)
+
+    def reset(self) -> None:
+        """Go back to bin 0."""
+        wiener = self._artifact.kind == "wiener"
+        self._filter: _Wiener | _Kalman = _Wiener(self._artifact) if wiener else _Kalman(self._artifact)
 
     def run(self, counts: Inputs) -> F4:
         """Values f4[T, D] of the next bins from their counts u1[T, C]."""

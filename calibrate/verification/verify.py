@@ -21,7 +21,8 @@ from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.verification.backends import ENGINE, Backends, Decoded
 from rtdecode.calibrate.verification.reference import reference_codes
 from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8, U1, Inputs
+from rtdecode.kernels.arrays import F8, I8, U1, Inputs
+from rtdecode.session.bins import stretches
 
 #: Largest accepted difference of an output, in its SDs.
 TOLERANCE_SD = 1e-5
@@ -134,6 +135,7 @@ def verify_model(
     counts: Inputs,
     *,
     features: F8 | None = None,
+    starts: I8 | None = None,
     save_at: Sequence[int] | None = None,
     device: str = "cpu",
     chunk_bins: int = CHUNK_BINS,
@@ -145,6 +147,7 @@ def verify_model(
         artifact: of any kind. Networks are compared with torch, linear filters with plain NumPy.
         counts: u1[T, n_channels], T ≥ 1; with features i2[T, n_inputs].
         features: f8[T, F], of which the codes in `counts` were made; None if these are not compared.
+        starts: i8[S], of the stretches between gaps, at which all decoders are reset; None without any.
         save_at: rising numbers of bins after which the state is saved and restored, each in 1 … T−1; None
             for every `chunk_bins`, or three times in a shorter session.
         device: torch device.
@@ -166,8 +169,11 @@ def verify_model(
         )
     backends = Backends(artifact, device)
     tally = _Tally(np.array([output.sd for output in artifact.outputs]))
-    edges = sorted({*range(0, n_bins, chunk_bins), *saves, n_bins})
+    resets = {rows.start for rows in stretches(starts, n_bins)[1:]}
+    edges = sorted({*range(0, n_bins, chunk_bins), *saves, *resets, n_bins})
     for first, end in pairwise(edges):
+        if first in resets:
+            backends.reset()
         if first in saves:
             backends.restore()
         tally.compare(backends.reference, backends.advance(counts[first:end]))

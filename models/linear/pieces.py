@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.kernels.arrays import I8
 
-Array = TypeVar("Array")
 
-
-def pieces_of(recordings: Sequence[Array | list[Array]]) -> tuple[list[Array], list[int]]:
+def pieces_of(recordings: Sequence[Any]) -> tuple[list[NDArray[Any]], list[int]]:
     """The pieces of all recordings, and how many each has."""
     lists = [each if isinstance(each, list) else [each] for each in recordings]
     return [piece for pieces in lists for piece in pieces], [len(pieces) for pieces in lists]

@@ -102,11 +102,25 @@ def session_inputs(session: Session, artifact: ModelArtifact, seed: int = 0) -> 
             bin.
     """
     check_array(session, artifact)
-    live = session.decoded
-    if live is not None and has_bins_of(session, live, artifact.bin_width_s) and codes_are_of(live, artifact):
+    if (live := _live_bins(session, artifact)) is not None:
         return inputs_of(live)
     binned, codes = binned_inputs(session, artifact, seed)
     return with_codes(binned.counts, codes)
+
+
+def session_starts(session: Session, artifact: ModelArtifact, seed: int = 0) -> I8:
+    """First row i8[S] of each stretch of `session_inputs` between gaps of the recording, 0 first."""
+    if _live_bins(session, artifact) is not None:
+        return np.zeros(1, np.int64)
+    return bin_session(session, artifact.bin_width_s, seed).starts
+
+
+def _live_bins(session: Session, artifact: ModelArtifact) -> Decoded | None:
+    """What was decoded live, if its bins and codes are the model's."""
+    live = session.decoded
+    if live is None or not has_bins_of(session, live, artifact.bin_width_s):
+        return None
+    return live if codes_are_of(live, artifact) else None
 
 
 def binned_inputs(session: Session, artifact: ModelArtifact, seed: int) -> tuple[BinnedSession, I1 | None]:

@@ -15,6 +15,7 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.kernels.arrays import F8
 from rtdecode.serve.lsl_out import describe_columns
 from rtdecode.session.layout import Behavior, Events, Features, Session
+from rtdecode.session.observed import observed_bins
 from rtdecode.tools.replay.schedule import Delivery
 
 #: LSL's buffer of an outlet; × 100 samples for an irregular stream, so 300,000 events.
@@ -162,15 +163,18 @@ def replay_counts(
     """
     stream, events, n_channels = spikes
     n_rows = int((session.end_s - session.start_s) / period_s + WHOLE_INTERVAL)
-    times: F8 = np.arange(1, n_rows + 1, dtype=np.float64) * (period_s / speed)
+    every = session.start_s + np.arange(n_rows + 1, dtype=np.float64) * period_s
+    # In a gap there are none.
+    number = observed_bins(session.observed, every)
+    times = np.asarray((number + 1.0) * (period_s / speed), np.float64)
+    before, after = (np.searchsorted(events.time, every[number + end], side="left") for end in (0, 1))
 
     def chunk(delivery: Delivery, in_round: Round) -> tuple[Column, F8 | float]:
         _, first, last = delivery
-        edges = session.start_s + np.arange(first, last + 1, dtype=np.float64) * period_s
-        at = np.searchsorted(events.time, edges, side="left")
         rows = np.zeros((last - first, n_channels), np.int16)
-        interval = np.repeat(np.arange(last - first), np.diff(at))
-        np.add.at(rows, (interval, events.channel[at[0] : at[-1]]), 1)
+        low, n = before[first:last], after[first:last] - before[first:last]
+        at = np.arange(n.sum()) + np.repeat(low - (np.cumsum(n) - n), n)
+        np.add.at(rows, (np.repeat(np.arange(last - first), n), events.channel[at]), 1)
         if raster:
             np.minimum(rows, 1, out=rows)
         return rows, in_round.start_s + times[first:last]

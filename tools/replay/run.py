@@ -16,6 +16,7 @@ from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.session.arrays import session_arrays
 from rtdecode.session.bins import events_of
 from rtdecode.session.layout import Events, Session
+from rtdecode.tools.replay.gaps import replayed_session
 from rtdecode.tools.replay.lateness import Lateness
 from rtdecode.tools.replay.outlets import (
     ArraySpikes,
@@ -72,8 +73,12 @@ class Replay:
         clock: Callable[[], float] = pylsl.local_clock,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        events, self.synthetic_times = None, False
+        if session.features_alone is None:
+            events, self.synthetic_times = events_of(session, settings.seed)
+        session, events = replayed_session(session, events, settings.gaps)
         self.duration_s = session.end_s - session.start_s
-        self.n_events, self.synthetic_times = 0, False
+        self.n_events = 0
         self.pushed = self.dropped = 0
         self.session_s = self.elapsed_s = 0.0
         self.lateness = Lateness()
@@ -86,10 +91,12 @@ class Replay:
         # These first, so that a program that finds the spikes finds them too.
         faultless = replace(settings, drop=0.0, jitter_s=0.0, burst=1)
         beside = [_Stream(outlet, faultless, end_s) for outlet in _beside(session, settings, where)]
-        main = self._main(session, settings, where)
+        main = self._main(session, events, settings, where)
         self._streams = [*beside, *(_Stream(outlet, settings, end_s) for outlet in main)]
 
-    def _main(self, session: Session, settings: ReplaySettings, where: str) -> list[ReplayOutlet]:
+    def _main(
+        self, session: Session, events: Events | None, settings: ReplaySettings, where: str
+    ) -> list[ReplayOutlet]:
         """The streams of the spikes, or that of features alone."""
         name, speed, layout = settings.stream, settings.speed, settings.layout
         if session.features_alone is not None:
@@ -98,7 +105,7 @@ class Replay:
                 raise RtdecodeError(what, where=where, fix="leave --features and --layout out")
             check_burst(settings.burst, speed / session.features_alone.nominal_period_s, "features")
             return [replay_features(name, source_id(name, session), session, session.features_alone, speed)]
-        events, self.synthetic_times = events_of(session, settings.seed)
+        assert events is not None
         self.n_events = len(events.time)
         spikes = spikes_of_arrays(settings.streams, session, events, where)
         if layout in (Layout.COUNTS, Layout.RASTER):

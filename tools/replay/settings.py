@@ -9,6 +9,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import MAX_COUNTS_RATE_HZ, Layout
 from rtdecode.serve.flags import joined
 from rtdecode.tools.ranges import check_range
+from rtdecode.tools.replay.gaps import Gaps
 from rtdecode.tools.replay.outlets import OUTLET_BUFFER_S
 
 #: Half of the capacity of LSL's queues for a regular stream.
@@ -37,6 +38,7 @@ class ReplaySettings:
         drop: probability that a sample of the spike stream is lost after it was numbered.
         jitter_s: largest random delay of a push of the spike stream, s; timestamps are not changed.
         burst: number of spike samples that are pushed together.
+        gaps: whether the time in which the array was not observed passes without samples, or is cut out.
 
     Raises:
         RtdecodeError: a value is out of its range.
@@ -55,6 +57,7 @@ class ReplaySettings:
     drop: float = 0.0
     jitter_s: float = 0.0
     burst: int = 1
+    gaps: Gaps = Gaps.KEEP
 
     def __post_init__(self) -> None:
         if self.layout is Layout.BROADBAND:

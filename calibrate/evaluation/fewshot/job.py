@@ -24,6 +24,7 @@ from rtdecode.calibrate.training.ensemble import one_thread
 from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F8
 from rtdecode.models.ensemble.load import networks_of
+from rtdecode.session.bins import starts_in
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ def do_job(job: FewShotJob) -> Score:
         fitted, seconds = fit(job, day, time)
         values = np.full(day.targets.shape, np.nan, np.float32)
         values[:, [day.names.index(name) for name in fitted.output_names]] = decoded(
-            fitted, day.binned.counts
+            fitted, day.binned.counts, day.binned.starts
         )
     scored = values[time.test], day.targets[time.test]
     return Score(job, r2(*scored), pcc(*scored), seconds)
@@ -99,7 +100,13 @@ def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[M
         bins = time.of(job.minutes)
         adapt(
             nets,
-            NewDay(job.session, counts[bins], day.targets[bins], job.bin_width_s),
+            NewDay(
+                job.session,
+                counts[bins],
+                day.targets[bins],
+                job.bin_width_s,
+                starts_in(day.binned.starts, bins),
+            ),
             Run(seed=job.seed, device=job.device, at_once=1),
             replace(FINETUNING, steps=job.steps),
         )
@@ -118,7 +125,13 @@ def _filtered(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tupl
     train = np.zeros_like(day.labelled_bins)
     train[bins] = day.labelled_bins[bins]
     outputs = describe_outputs([day], [train])
-    fitted = same_day_filter(day.binned.counts[bins], day.targets[bins], outputs, job.bin_width_s)
+    fitted = same_day_filter(
+        day.binned.counts[bins],
+        day.targets[bins],
+        outputs,
+        job.bin_width_s,
+        starts=starts_in(day.binned.starts, bins),
+    )
     return fitted, perf_counter() - started
 
 

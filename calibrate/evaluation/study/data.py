@@ -44,6 +44,11 @@ class StudyDay:
     good: NDArray[np.bool_]
 
     @property
+    def starts(self) -> NDArray[np.int64]:
+        """i8[S], first bin of each stretch between gaps, 0 first."""
+        return self.recorded.binned.starts
+
+    @property
     def z_counts(self) -> NDArray[np.float64]:
         """f8[T, C], z-scored; 0 for channels that do not fire."""
         scaled = (self.counts - self.mean) / np.where(self.good, self.sd, 1.0)

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
-from rtdecode.calibrate.evaluation.study.data import StudySet
+from rtdecode.calibrate.evaluation.study.data import StudyDay, StudySet
 from rtdecode.calibrate.fitting.fitters import FITTERS
 from rtdecode.calibrate.fitting.training_set import FitSettings, TrainingSet
 from rtdecode.calibrate.run import Run
 from rtdecode.models.linear.kalman import AHEAD_S, BEHIND_S, N_TERMS
 from rtdecode.models.linear.kinematics import kinematic_states
+from rtdecode.session.bins import stretches
 
 #: Relative to the variance of a state, as in `models.linear.count_model`.
 RIDGE = 1e-3
@@ -34,6 +35,7 @@ def kalman_decoded(data: StudySet, velocity_of: Mapping[int, int | None]) -> tup
         [target.astype(np.float32) for target in targets],
         data.outputs,
         data.bin_width_s,
+        starts=[day.starts for day in training_days],
     )
     (fit,) = FITTERS["kalman"](training, FitSettings(), Run())
     run, day = dict(fit.artifact.run), data.test
@@ -65,10 +67,9 @@ def kalman_simulated(
     The mean of the counts given the state: positions, and each velocity lagged from 64 ms in the past to
     256 ms in the future (`kinematic_states`). A missing lag counts as its mean.
     """
-    ahead, behind = (round(reach_s / data.bin_width_s) for reach_s in (AHEAD_S, BEHIND_S))
     gram = shared = None
     for day in data.days:
-        states = kinematic_states(data.z_labels(day).astype(np.float64), velocity_of, ahead, behind, N_TERMS)
+        states = _states(data, day, velocity_of)
         rows = day.train_bins & np.isfinite(states).all(axis=1)
         x, y = states[rows], day.z_counts[rows]
         gram = x.T @ x if gram is None else gram + x.T @ x
@@ -77,6 +78,13 @@ def kalman_simulated(
     assert shared is not None
     observation = np.linalg.solve(gram + RIDGE * np.diag(np.diag(gram)) + 1e-9 * np.eye(len(gram)), shared)
     started = time.perf_counter()
-    z = data.z_labels(data.test).astype(np.float64)
-    states = np.nan_to_num(kinematic_states(z, velocity_of, ahead, behind, N_TERMS))
+    states = np.nan_to_num(_states(data, data.test, velocity_of))
     return states @ observation, int(observation.size), time.perf_counter() - started
+
+
+def _states(data: StudySet, day: StudyDay, velocity_of: Mapping[int, int | None]) -> NDArray[np.float64]:
+    """The states f8[T, p] of a day, of each stretch between gaps by itself."""
+    ahead, behind = (round(reach_s / data.bin_width_s) for reach_s in (AHEAD_S, BEHIND_S))
+    z = data.z_labels(day).astype(np.float64)
+    parts = [z[rows] for rows in stretches(day.starts, len(z))]
+    return np.concatenate([kinematic_states(each, velocity_of, ahead, behind, N_TERMS) for each in parts])

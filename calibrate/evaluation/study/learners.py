@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from rtdecode.calibrate.training.build import add_session, decoded_whole, export
 from rtdecode.calibrate.training.ensemble import member_seeds, one_thread
 from rtdecode.calibrate.training.trainer import train
 from rtdecode.calibrate.training.windows import Recording
+from rtdecode.decode.decoder import run_stretches
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.load import networks_of
@@ -33,6 +35,8 @@ from rtdecode.models.networks.baseline import BaselineNet
 from rtdecode.models.networks.cost import Cost, cost_of
 from rtdecode.models.networks.gru import GRUNet
 from rtdecode.models.nn.network import Network
+from rtdecode.models.nn.stretches import by_stretch
+from rtdecode.session.bins import stretches
 
 #: Number of bins on which a network's cost is measured.
 COST_BINS = 512
@@ -124,11 +128,14 @@ def _trained(job: Job, data: StudySet) -> Fitted:
     for day in data.days:
         add_session(nets, day.name, day.counts[day.norm_bins], bin_width_s, where=str(day.recorded.path))
         if day.train_bins.any():
-            recordings.append(Recording.of(day.name, day.counts, data.z_labels(day), day.train_bins))
+            recordings.append(
+                Recording.of(day.name, day.counts, data.z_labels(day), day.train_bins, starts=day.starts)
+            )
     longest = max(recording.counts.shape[1] for recording in recordings)
+    fits = min(recording.longest_window for recording in recordings)
     for seed, net in zip(seeds, nets, strict=True):
         settings = study_settings(job.kind, job.direction, longest, bin_width_s, job.steps)
-        train(net, recordings, settings, Run(seed=seed, device="cpu"))
+        train(net, recordings, settings.within(fits), Run(seed=seed, device="cpu"))
     return _applied(job, data, nets, time.perf_counter() - started)
 
 
@@ -155,7 +162,7 @@ def _by_engine(artifact: ModelArtifact, data: StudySet) -> tuple[NDArray[np.floa
     load_decoder(artifact).run(counts[:8], values[:8])
     decoder = load_decoder(artifact)
     started = time.perf_counter()
-    decoder.run(counts, values)
+    run_stretches(decoder, counts, data.test.starts, values)
     return values, time.perf_counter() - started
 
 
@@ -163,11 +170,14 @@ def _by_torch(job: Job, data: StudySet, nets: Sequence[Network]) -> tuple[NDArra
     name = data.test.name
     started = time.perf_counter()
     if job.direction == DECODING:
-        values = decoded_whole(nets, data.test.counts, name)
+        values = decoded_whole(nets, data.test.counts, name, data.test.starts)
         return values, time.perf_counter() - started
     behavior = torch.from_numpy(data.z_behavior(data.test).T[np.newaxis].copy())
     with torch.no_grad():
-        each = [_two_way(net).simulate(behavior, name) for net in nets]
+        each = [
+            by_stretch(partial(_two_way(net).simulate, session=name), behavior, data.test.starts)
+            for net in nets
+        ]
     seconds = time.perf_counter() - started
     return torch.stack(each).mean(dim=0)[0].numpy().T.astype(np.float32), seconds
 
@@ -245,7 +255,8 @@ def _filtered(job: Job, data: StudySet) -> Fitted:
         footprint = sum(int(tensor.nbytes) for tensor in artifact.run.values())
     else:
         started = time.perf_counter()
-        z = fitted(data.test.z_counts if decoding else data.z_behavior(data.test).astype(np.float64))
+        signals = data.test.z_counts if decoding else data.z_behavior(data.test).astype(np.float64)
+        z = np.concatenate([fitted(signals[rows]) for rows in stretches(data.test.starts, len(signals))])
         values, seconds = _in_units(data, z, decoding), time.perf_counter() - started
         footprint = 4 * cost.parameters
     return Fitted(data, values, cost, footprint, 1e6 * seconds / len(values), train_seconds)

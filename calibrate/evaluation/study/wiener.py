@@ -9,8 +9,10 @@ from numpy.typing import NDArray
 
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.evaluation.study.data import StudySet
+from rtdecode.models.linear.pieces import in_one
 from rtdecode.models.linear.ridge import RidgeFit, fit_ridge
 from rtdecode.models.linear.wiener import DEFAULTS, centred_edges, expected_weights
+from rtdecode.session.bins import stretches
 
 #: For filters of behaviour: it is smooth, so that its lags are nearly collinear.
 SIMULATION_PENALTIES = tuple(10.0 ** (k / 2) for k in range(-8, 7))
@@ -46,12 +48,24 @@ def wiener_filter(data: StudySet, *, decoding: bool, causal: bool) -> RidgeFit:
     settings = DEFAULTS if causal else replace(DEFAULTS, history_s=DEFAULTS.history_s / 2)
     past = settings.edges(data.bin_width_s, n_signals)
     edges = past if causal else centred_edges(past)
+    labels = [
+        np.where(day.train_bins[:, np.newaxis], target, np.nan)
+        for day, target in zip(training_days, targets, strict=True)
+    ]
+    parts = [stretches(day.starts, len(day.counts)) for day in training_days]
+    # Between stretches there is as much of the mean as there are lags.
+    signals, labels = (
+        in_one(
+            [each[rows] for each, own in zip(of_days, parts, strict=True) for rows in own],
+            [len(own) for own in parts],
+            edges[-1] - 1 - edges[0],
+            filling,
+        )
+        for of_days, filling in ((signals, 0.0), (labels, np.nan))
+    )
     return fit_ridge(
         signals,
-        [
-            np.where(day.train_bins[:, np.newaxis], target, np.nan)
-            for day, target in zip(training_days, targets, strict=True)
-        ],
+        labels,
         edges,
         expected_weights(rate_hz, edges),
         penalties=settings.penalties if decoding else SIMULATION_PENALTIES,

@@ -37,16 +37,17 @@ def verify(
     """
     from rtdecode.artifact import read_artifact
     from rtdecode.calibrate.verification.verify import verify_model
-    from rtdecode.decode.inputs import feature_columns, session_inputs
+    from rtdecode.decode.inputs import feature_columns, session_inputs, session_starts
     from rtdecode.errors import RtdecodeError, located
     from rtdecode.model_store import find_model
-    from rtdecode.session.bins import bin_session
+    from rtdecode.session.bins import bin_session, starts_in
     from rtdecode.session.read import read_session
 
     path = find_model(model)
     artifact = read_artifact(path)
     recorded = read_session(session)
     counts, features = session_inputs(recorded, artifact, seed), None
+    starts = session_starts(recorded, artifact, seed)
     # Of what was decoded live, the codes are the input.
     if artifact.features and recorded.decoded is None:
         features = bin_session(recorded, artifact.bin_width_s, seed).features
@@ -55,10 +56,17 @@ def verify(
     if until is not None:
         first = slice(max(1, round(until / artifact.bin_width_s)))
         counts, features = counts[first], None if features is None else features[first]
+        starts = starts_in(starts, slice(0, len(counts)))
     saves = None if save_at is None else (save_at,)
     with located(path), progress_bar() as progress:
         result = verify_model(
-            artifact, counts, features=features, save_at=saves, device=device, progress=progress
+            artifact,
+            counts,
+            features=features,
+            starts=starts,
+            save_at=saves,
+            device=device,
+            progress=progress,
         )
     about = {"model": artifact.model_id, "kind": artifact.kind, "channels": artifact.n_channels}
     about |= {"bin_width_s": artifact.bin_width_s, "device": device, "features": len(artifact.features)}

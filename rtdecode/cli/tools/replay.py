@@ -10,6 +10,7 @@ import typer
 from rtdecode.cli.common import on_signal, print_line
 from rtdecode.cli.options import session_argument
 from rtdecode.ingest.signals.layouts import Layout
+from rtdecode.tools.replay.gaps import Gaps
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -53,6 +54,9 @@ def replay(
     drop: Annotated[float, typer.Option(help="Probability that a spike sample is lost, 0 to 1.")] = 0.0,
     jitter: Annotated[float, typer.Option(help="Largest random delay of a push of spikes, ms.")] = 0.0,
     burst: Annotated[int, typer.Option(help="Number of spike samples that are pushed together.")] = 1,
+    gaps: Annotated[
+        Gaps, typer.Option(help="Time that was not observed: it passes without spikes, or is cut out.")
+    ] = Gaps.KEEP,
 ) -> None:
     """Replay a recorded session as a live LSL stream, its timestamps shifted to now."""
     from rtdecode.ingest.connection.lsl_config import silence_liblsl
@@ -76,6 +80,7 @@ def replay(
         drop=drop,
         jitter_s=jitter / 1e3,
         burst=burst,
+        gaps=gaps,
     )
     recorded = read_session(session)
     running = Replay(recorded, settings)

@@ -15,6 +15,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import Layout
 from rtdecode.session.layout import Behavior, Counts, Events, Features, Session
 from rtdecode.tools.replay import outlets
+from rtdecode.tools.replay.gaps import Gaps
 from rtdecode.tools.replay.lateness import LATE_S
 from rtdecode.tools.replay.outlets import source_id
 from rtdecode.tools.replay.run import LINGER_S, NAP_S, Replay
@@ -332,3 +333,38 @@ def test_behaviour_does_not_cut_features_alone(replay: Any) -> None:
     wire, done = replay(Session(n_channels=0, features=power(100), behavior=hand), behavior="hand")
     assert done.duration_s == pytest.approx(2.0)
     assert [sum(len(c.rows) for c in wire.of(name)) for name in ("M1", "hand")] == [100, 1]
+
+
+def test_nothing_of_the_array_is_sent_in_a_gap_or_the_gap_is_closed(replay: Any, session: Session) -> None:
+    observed = np.array([[0.0, 0.5], [1.2, 1.9]])
+    gapped = dataclasses.replace(session, observed=observed, features=power(95))
+    wire, kept = replay(gapped, behavior="hand", features="P")
+    sent = {
+        name: np.array([s for c in wire.of(name) for s in c.stamps]) - START_S for name in ("M1", "P", "hand")
+    }
+    for name in ("M1", "P"):
+        assert len(sent[name])
+        assert (((sent[name] < 0.501) | (sent[name] > 1.2)) & (sent[name] < 1.901)).all()
+    # The hand moves on.
+    assert ((sent["hand"] > 0.6) & (sent["hand"] < 1.1)).any()
+    assert kept.session_s == pytest.approx(1.9)
+    rows, _ = replay(gapped, layout=Layout.COUNTS, period_s=0.02)
+    ends = np.array([s for c in rows.of() for s in c.stamps]) - START_S
+    np.testing.assert_allclose(ends, [*np.arange(1, 26) * 0.02, *np.arange(61, 96) * 0.02], atol=1e-5)
+
+    closed, done = replay(gapped, behavior="hand", features="P", gaps=Gaps.CLOSE)
+    assert done.session_s == pytest.approx(1.2)
+    assert done.n_events == kept.n_events
+    for name in names:
+        stamps = np.array([s for c in closed.of(name) for s in c.stamps]) - START_S
+        own = sent[name]
+        own = own[(own < 0.501) | (own > 1.2 - 1e-5)]
+        moved = np.where(own > 0.6, own - 0.7, own)
+        assert (np.diff(stamps) >= 0).all()
+        assert set(stamps.round(4)) <= set(moved.round(4))
+        assert len(stamps) >= len(own) - 1
+    # Regular samples stay at least their interval apart.
+    assert np.diff([s for c in closed.of("P") for s in c.stamps]).min() > 0.0199
+    rows, _ = replay(gapped, layout=Layout.COUNTS, period_s=0.02, gaps=Gaps.CLOSE)
+    ends = np.array([s for c in rows.of() for s in c.stamps]) - START_S
+    np.testing.assert_allclose(ends, np.arange(1, 61) * 0.02, atol=1e-5)
