@@ -32,7 +32,7 @@ from rtdecode.tools.files.export.nwb_parts import (
     trials,
     units,
 )
-from rtdecode.tools.files.nwb.marks import mark
+from rtdecode.tools.files.nwb.marks import LABEL, mark
 
 #: Written where NWB needs a word and the session has none.
 UNKNOWN = "unknown"
@@ -135,22 +135,28 @@ def _add_electrodes(file: Any, session: Session) -> NDArray[np.int64]:
     if not session.n_channels:
         return np.zeros(0, np.int64)
     device = file.create_device(name="recorder", description=session.attrs.get("source") or UNKNOWN)
-    file.add_electrode_column("label", "of the electrode in its source, or the number of its channel")
+    file.add_electrode_column("label", LABEL)
     groups: dict[str, Any] = {}
-    rows: dict[tuple[str, str], int] = {}
-    for array, label in (channels := _channels(session)):
+    rows: dict[tuple[str, str | int], int] = {}
+    of_channels = []
+    for channel, (array, label) in enumerate(_channels(session)):
         if array not in groups:
             groups[array] = file.create_electrode_group(
                 name=array, description="array of electrodes", location=UNKNOWN, device=device
             )
-        if (array, label) not in rows:
-            rows[array, label] = len(rows)
-            file.add_electrode(id=rows[array, label], location=UNKNOWN, group=groups[array], label=label)
-    return np.array([rows[each] for each in channels])
+        of_channels.append(row := rows.setdefault((array, label or channel), len(rows)))
+        if row == len(file.electrodes):
+            file.add_electrode(id=row, location=UNKNOWN, group=groups[array], label=label)
+    return np.array(of_channels)
 
 
 def _channels(session: Session) -> list[tuple[str, str]]:
-    """The array of each channel and the label of its electrode."""
+    """The array of each channel and the label of its electrode, "" where it has none.
+
+    Channels of several units have their number, by which the units are put together again.
+    """
     n = session.n_channels
+    has_units = session.events is not None and session.events.unit is not None
+    numbers = tuple(str(channel) if has_units else "" for channel in range(n))
     arrays = [each.name for each in session_arrays(session) for _ in range(each.n_channels)] or ["array"] * n
-    return list(zip(arrays, session_labels(session) or map(str, range(n)), strict=True))
+    return list(zip(arrays, session_labels(session) or numbers, strict=True))

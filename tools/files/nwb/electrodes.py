@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from rtdecode.tools.files.nwb.access import attr, checked, texts
+from rtdecode.tools.files.nwb.access import attr, checked, text, texts
+from rtdecode.tools.files.nwb.marks import LABEL
 from rtdecode.tools.files.nwb.tables import column_of, ends, n_rows, plain_columns
 
 F4 = NDArray[np.float32]
@@ -61,7 +62,7 @@ def chosen(table: h5py.Group, rows: list[list[int]]) -> Electrodes:
     n = n_rows(table)
     columns = plain_columns(table)
     groups = _texts(columns, "group_name", _texts(columns, "group", [""] * n))
-    labels = _labels(columns, groups)
+    labels = _labels(table, columns, groups)
     known = [[row for row in each if 0 <= row < n] for each in rows]
     single = [each[0] if len(each) == 1 else -1 for each in known]
     first = [each[0] if each else -1 for each in known]
@@ -107,9 +108,11 @@ def _named(group: h5py.Group, n: int) -> Electrodes:
     return Electrodes(labels, arrays if len(set(arrays)) > 1 else ())
 
 
-def _labels(columns: dict[str, NDArray[Any]], groups: list[str]) -> list[str]:
+def _labels(table: h5py.Group, columns: dict[str, NDArray[Any]], groups: list[str]) -> list[str]:
     """Of each electrode, different on each array: as people name it, else its id, else its row."""
     n = len(groups)
+    if "label" in columns and text(table["label"], "description") == LABEL:
+        return _texts(columns, "label", [])
     for name in _LABELS:
         labels = _texts(columns, name, [])
         if labels and all(labels) and len(set(zip(groups, labels, strict=True))) == n:

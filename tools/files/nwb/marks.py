@@ -11,6 +11,9 @@ from rtdecode.tools.files.nwb.access import text
 
 _PREFIX = "rtdecode "
 
+#: Description of the column of electrodes that keeps labels as they are.
+LABEL = 'of the electrode in its source, "" where that names none'
+
 
 def mark(part: str, **details: Any) -> str:
     """The comments of a series that holds a part of a session; the details are any JSON."""

@@ -230,6 +230,8 @@ def test_a_session_of_little(tmp_path: Path) -> None:
     write_nwb(path, Session(n_channels=2, events=Events(np.empty(0), np.empty(0, np.uint16))))
     recording = open_nwb(path)
     assert recording.spikes[0].units.ids == ("0", "1")
+    # Labels that nobody gave are not made up.
+    assert recording.spikes[0].units.electrodes == ("", "")
     assert recording.spikes[0].n_spikes == 0
     assert recording.attrs == {}
 
