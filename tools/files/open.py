@@ -9,6 +9,8 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
+from rtdecode.tools.files.vendor.nex import is_nex, open_nex
+from rtdecode.tools.files.vendor.plexon import is_plexon, open_plexon
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
 Knows = Callable[[Path], bool]
@@ -30,6 +32,8 @@ def open_recording(path: Path) -> Recording:
 #: Text comes last: any may be a table.
 _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_blackrock, open_blackrock),
+    (is_plexon, open_plexon),
+    (is_nex, open_nex),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )
