@@ -55,16 +55,16 @@ VARIABLES = {
     NEX: np.dtype(
         [
             ("type", "<i4"), ("version", "<i4"), ("name", "S64"), ("at", "<u4"), ("n", "<i4"),
-            ("site", "<i4", 4), ("position", "<f8", 2), ("rate", "<f8"), ("gain", "<f8"),
-            ("points", "<i4"), ("fields", "<i4"), ("length", "<i4"), ("offset", "<f8"), ("before", "<f8"), ("rest", "V52"),
+            ("site", "<i4", 4), ("position", "<f8", 2), ("rate", "<f8"), ("gain", "<f8"), ("points", "<i4"),
+            ("fields", "<i4"), ("length", "<i4"), ("offset", "<f8"), ("before", "<f8"), ("rest", "V52"),
         ]
     ),
     NEX5: np.dtype(
         [
             ("type", "<i4"), ("version", "<i4"), ("name", "S64"), ("at", "<u8"), ("n", "<u8"),
-            ("wide", "<i4"), ("float", "<i4"), ("rate", "<f8"), ("unit", "S32"),
-            ("gain", "<f8"), ("offset", "<f8"), ("points", "<u8"), ("before", "<f8"), ("numbers", "<i4"), ("fields", "<i4"), ("length", "<i4"),
-            ("wide_index", "<i4"), ("rest", "V60"),
+            ("wide", "<i4"), ("float", "<i4"), ("rate", "<f8"), ("unit", "S32"), ("gain", "<f8"),
+            ("offset", "<f8"), ("points", "<u8"), ("before", "<f8"), ("numbers", "<i4"), ("fields", "<i4"),
+            ("length", "<i4"), ("wide_index", "<i4"), ("rest", "V60"),
         ]
     ),
 }  # fmt: skip
