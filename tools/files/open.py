@@ -13,6 +13,8 @@ from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
 from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
+from rtdecode.tools.files.vendor.nex import is_nex, open_nex
+from rtdecode.tools.files.vendor.plexon import is_plexon, open_plexon
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
 #: A reader: whether it knows the file by its bytes or structure, and the file opened.
@@ -48,6 +50,8 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_matlab, open_matlab),
     (is_trodes, open_trodes),
     (is_blackrock, open_blackrock),
+    (is_plexon, open_plexon),
+    (is_nex, open_nex),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtdecode.tools.files.recording import F8
 from rtdecode.tools.files.vendor.binary import broken, date, records, text
-from rtdecode.tools.files.vendor.blackrock.runs import RESET_S, Stretch
+from rtdecode.tools.files.vendor.runs import RESET_S, Stretch
 
 IDS = (b"NEURALEV", b"BREVENTS")
 HEADER = np.dtype(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from rtdecode.tools.files.recording import F8
 from rtdecode.tools.files.vendor.binary import broken, date, records, text
-from rtdecode.tools.files.vendor.blackrock.runs import PAUSE_S, RESET_S, Stretch, stretches
+from rtdecode.tools.files.vendor.runs import PAUSE_S, RESET_S, Stretch, stretches
 
 IDS = (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")
 #: The period of a file counts these.

@@ -11,10 +11,8 @@ from rtdecode.tools.files.recording import F8, MarkerList, Recording, Series, Sp
 from rtdecode.tools.files.tables.labels import spikes_of
 from rtdecode.tools.files.vendor.binary import first_bytes
 from rtdecode.tools.files.vendor.blackrock import nev, nsx
-from rtdecode.tools.files.vendor.blackrock.runs import shifts
-
-#: From this rate on signals are voltage in which spikes can be detected.
-RAW_HZ = 10_000
+from rtdecode.tools.files.vendor.inputs import RAW_HZ, why_voltage
+from rtdecode.tools.files.vendor.runs import shifts
 
 
 def is_blackrock(path: Path) -> bool:
@@ -134,9 +132,4 @@ def _others(signals: nsx.Signals) -> list[tuple[str, str]]:
     if not signals.n_samples:
         return [(name, "it has no samples")]
     n = len(signals.channels) - (0 if signals.rate_hz >= RAW_HZ else len(_analog(signals)))
-    if not n:
-        return []
-    what = f"voltage of {n} channels at {signals.rate_hz:g} Hz"
-    if signals.rate_hz >= RAW_HZ:
-        what += ": find spikes in it with rtdecode detect, from its samples in a plain binary or NPY file"
-    return [(name, what)]
+    return [(name, why_voltage(n, signals.rate_hz))] if n else []

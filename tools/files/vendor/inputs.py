@@ -1,0 +1,23 @@
+"""Which signals are inputs beside the electrodes, and what becomes of voltage: one rule for all systems."""
+
+from __future__ import annotations
+
+import re
+
+#: From this rate on signals are voltage in which spikes can be detected.
+RAW_HZ = 10_000
+
+_VOLTAGE = re.compile(r"^(fp|lfp|wb|spk|ad\d|ch_?\d|csc|[a-d]-\d|eeg|elec|chan)", re.IGNORECASE)
+
+
+def is_input(name: str) -> bool:
+    """Whether a channel is no electrode's, by its name: joystick, eye tracker, photodiode."""
+    return not _VOLTAGE.match(name)
+
+
+def why_voltage(n_channels: int, rate_hz: float) -> str:
+    """Why nothing is imported of the voltage of electrodes, and what to do with it."""
+    what = f"voltage of {n_channels} channels at {rate_hz:g} Hz"
+    if rate_hz < RAW_HZ:
+        return what
+    return f"{what}: find spikes in it with rtdecode detect, from its samples in a plain binary or NPY file"
