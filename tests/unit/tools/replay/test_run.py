@@ -339,9 +339,8 @@ def test_nothing_of_the_array_is_sent_in_a_gap_or_the_gap_is_closed(replay: Any,
     observed = np.array([[0.0, 0.5], [1.2, 1.9]])
     gapped = dataclasses.replace(session, observed=observed, features=power(95))
     wire, kept = replay(gapped, behavior="hand", features="P")
-    sent = {
-        name: np.array([s for c in wire.of(name) for s in c.stamps]) - START_S for name in ("M1", "P", "hand")
-    }
+    names = ("M1", "P", "hand")
+    sent = {name: np.array([s for c in wire.of(name) for s in c.stamps]) - START_S for name in names}
     for name in ("M1", "P"):
         assert len(sent[name])
         assert (((sent[name] < 0.501) | (sent[name] > 1.2)) & (sent[name] < 1.901)).all()
