@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.files.nwb.access import attr, checked, is_numeric, is_text, texts
+from rtdecode.tools.files.nwb.access import attr, checked, is_numeric, is_text, text, texts
 
 #: A column of a table of intervals or units that takes more is none by which rows are selected.
 MOST_BYTES = 1 << 24
@@ -25,14 +25,20 @@ def n_rows(table: h5py.Group) -> int:
     return 0
 
 
+def index_of(table: h5py.Group, name: str) -> h5py.Dataset | None:
+    """The index of a ragged column; a plain column may be called `target_index`."""
+    found = table.get(f"{name}_index")
+    is_index = isinstance(found, h5py.Dataset) and text(found, "neurodata_type") in ("", "VectorIndex")
+    return found if is_index else None
+
+
 def ends(table: h5py.Group, name: str) -> NDArray[np.int64] | None:
     """Where the values of each row of a ragged column end; None for a column that has one value a row.
 
     Raises:
         RtdecodeError: the index does not rise, or goes beyond the values.
     """
-    index = table.get(f"{name}_index")
-    if not isinstance(index, h5py.Dataset):
+    if (index := index_of(table, name)) is None:
         return None
     stops = np.asarray(checked(index)[()]).astype(np.int64)
     most = len(table[name])
@@ -48,7 +54,7 @@ def ends(table: h5py.Group, name: str) -> NDArray[np.int64] | None:
 def plain_columns(table: h5py.Group, without: Iterable[str] = ()) -> dict[str, NDArray[Any]]:
     """Columns with one number, text, or row of numbers for each row of the table, and references by name.
 
-    A ragged column becomes one if all rows have the same number of values, else text, as JSON.
+    A ragged column becomes one if all rows have one value, else text: words with commas, numbers as JSON.
     """
     left_out = set(without)
     found = {name: column_of(table, name) for name in _names(table) if name not in left_out}
@@ -61,14 +67,15 @@ def column_of(table: h5py.Group, name: str) -> NDArray[Any] | None:
     if not isinstance(column, h5py.Dataset) or not column.ndim or _bytes(column) > MOST_BYTES:
         return None
     rows = n_rows(table)
-    values = _ragged(table, name, rows) if f"{name}_index" in table else _values(column)
+    values = _values(column) if index_of(table, name) is None else _ragged(table, name, rows)
     return None if values is None or len(values) != rows else values
 
 
 def _names(table: h5py.Group) -> list[str]:
     listed = attr(table, "colnames")
     names = texts(np.asarray(listed)) if listed is not None else []
-    return [*names, *(each for each in table if each not in names and not each.endswith("_index"))]
+    indices = [f"{each}_index" for each in table if index_of(table, each) is not None]
+    return [*names, *(each for each in table if each not in (*names, *indices))]
 
 
 def _bytes(column: h5py.Dataset) -> int:
@@ -111,7 +118,7 @@ def active_targets(table: h5py.Group, columns: dict[str, NDArray[Any]]) -> dict[
     if chosen is None or chosen.dtype.kind not in "iuf" or chosen.ndim != 1:
         return {}
     found = {}
-    for name in [each for each in columns if each.startswith("target") and f"{each}_index" in table]:
+    for name in [each for each in columns if each.startswith("target") and index_of(table, each) is not None]:
         stops, values = ends(table, name), _values(table[name])
         if stops is None or values is None or values.dtype.kind == "U":
             continue

@@ -9,9 +9,11 @@ import h5py
 import numpy as np
 
 from rtdecode.tools.files.nwb.access import attr, is_numeric, number, opened, text
-from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_of, electrodes_table
+from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_table
 from rtdecode.tools.files.nwb.marks import mark_of
 from rtdecode.tools.files.nwb.samples import has_times, rate_of, sample_times, sample_values, shape_of
+from rtdecode.tools.files.nwb.spikes.units import units_of
+from rtdecode.tools.files.nwb.tables import n_rows
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Rows, UnitTable
 
 _COUNTS = re.compile(
@@ -65,14 +67,9 @@ def aligned_bins(path: Path, group: h5py.Group, name: str) -> BinnedSpikes:
     """A group of ndx-binned-spikes: units by bins, or units by events by bins from a time at each event."""
     place, data = group.name, group["data"]
     starts, width = _starts(group), _width(group)
-    units = electrodes_of(group, len(data))
-    rows = group["units"] if "units" in group else group.get("units_region")
-    ids = tuple(map(str, rows[()].tolist())) if isinstance(rows, h5py.Dataset) else ()
     return BinnedSpikes(
         name=name,
-        units=UnitTable(
-            ids if len(ids) == len(set(ids)) == len(data) else _numbered(len(data)), units.labels
-        ),
+        units=_referred(group, len(data)),
         n_bins=len(starts) * data.shape[-1],
         bin_width_s=width,
         stamps="start",
@@ -89,6 +86,24 @@ def _columns(series: h5py.Group, d: int, rows: list[int] | None) -> UnitTable:
     else:
         found = Electrodes(("",) * d)
     return UnitTable(_numbered(d), found.labels, None, found.arrays, found.position, found.columns or {})
+
+
+def _referred(group: h5py.Group, n: int) -> UnitTable:
+    """The units that a region names, of their table; without it they are numbered."""
+    region = group["units"] if "units" in group else group.get("units_region")
+    ref = attr(region, "table") if isinstance(region, h5py.Dataset) else None
+    if not isinstance(ref, h5py.Reference) or not ref or region.shape != (n,):
+        return UnitTable(_numbered(n), ("",) * n)
+    table, rows = group.file[ref], np.asarray(region[()]).astype(np.intp)
+    units = units_of(table, n_rows(table))
+    return UnitTable(
+        tuple(units.ids[row] for row in rows),
+        tuple(units.electrodes[row] for row in rows),
+        None if units.numbers is None else units.numbers[rows],
+        tuple(units.arrays[row] for row in rows) if units.arrays else (),
+        None if units.position is None else units.position[rows],
+        {name: values[rows] for name, values in units.columns.items()},
+    )
 
 
 def _numbered(n: int) -> tuple[str, ...]:

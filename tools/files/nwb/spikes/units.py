@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.nwb.access import number, opened
 from rtdecode.tools.files.nwb.electrodes import electrodes_of
-from rtdecode.tools.files.nwb.tables import column_of, ends, n_rows, plain_columns
+from rtdecode.tools.files.nwb.tables import column_of, ends, index_of, n_rows, plain_columns
 from rtdecode.tools.files.recording import F8, Rows, SpikeTimes, UnitTable
 
 #: Columns that are read as something else than by name, or never.
@@ -36,7 +36,7 @@ def unit_table(path: Path, table: h5py.Group, name: str) -> SpikeTimes | str:
     place, stops = table.name, _stops(table)
     return SpikeTimes(
         name=name,
-        units=_units(table, len(stops)),
+        units=units_of(table, len(stops)),
         n_spikes=int(stops[-1]) if len(stops) else 0,
         read=lambda rows: _read(path, place, rows),
         observed=_observed(table, len(stops)),
@@ -102,9 +102,10 @@ def _runs(rows: Rows) -> list[tuple[int, int]]:
     return list(zip([0, *(breaks + 1).tolist()], [*breaks.tolist(), len(rows) - 1], strict=True))
 
 
-def _units(table: h5py.Group, n: int) -> UnitTable:
+def units_of(table: h5py.Group, n: int) -> UnitTable:
+    """Who the units of a table are: a row each."""
     electrodes = electrodes_of(table, n)
-    ragged = [each.removesuffix("_index") for each in table if each.endswith("_index")]
+    ragged = [each for each in table if index_of(table, each) is not None]
     columns = {
         name: values
         for name, values in plain_columns(table, without=[*_OWN, *ragged]).items()

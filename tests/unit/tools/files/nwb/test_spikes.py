@@ -163,12 +163,15 @@ def test_bins_of_the_extension(edited: h5py.File) -> None:
     group.attrs.update(bin_width_in_milliseconds=20.0, milliseconds_from_event_to_first_bin=-40.0)
     group["data"] = np.arange(12).reshape(2, 2, 3)
     group["event_timestamps"] = [5.0, 6.0]
+    group["units"] = [3, 2]
+    group["units"].attrs["table"] = edited["units"].ref
     edited.flush()
     spikes = counts_of(Path(edited.filename), "BinnedAlignedSpikes")
     stamps, values = spikes.read(np.array([1, 0]))
     assert np.allclose(stamps, [4.96, 4.98, 5.0, 5.96, 5.98, 6.0])
     assert values.tolist() == [[6, 0], [7, 1], [8, 2], [9, 3], [10, 4], [11, 5]]
     assert (spikes.n_bins, spikes.bin_width_s, spikes.stamps) == (6, 0.02, "start")
+    assert (spikes.units.ids, spikes.units.electrodes) == (("1014", "1013"), ("105", "103"))
     assert np.allclose(spikes.observed, [[4.96, 5.02], [5.96, 6.02]])
 
 

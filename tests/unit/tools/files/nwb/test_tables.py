@@ -34,10 +34,14 @@ def test_a_list_of_one_value_is_that_value(edited: h5py.File) -> None:
     trials["target_positions"] = np.array([[1.0, 2.0], [3.0, 4.0]])
     trials["target_positions_index"] = np.array([1, 2], np.uint8)
     trials["split"] = np.array([b"train", b"val"])
+    # A column whose name is that of an index, as pynwb marks it.
+    trials["split_index"] = np.array([7, 3])
+    trials["split_index"].attrs["neurodata_type"] = "VectorData"
     edited.flush()
     columns = open_nwb(Path(edited.filename)).trials[0].columns
     assert columns["target_positions"].tolist() == [[1, 2], [3, 4]]
     assert columns["split"].tolist() == ["train", "val"]
+    assert columns["split_index"].tolist() == [7, 3]
 
 
 def test_intervals_that_were_observed(edited: h5py.File) -> None:
