@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xdf_files import FORMATS, XdfFile
+from files.xdf import FORMATS, XdfFile
 
 from rtdecode.tools.files.xdf.chunks import scan
 from rtdecode.tools.files.xdf.samples import StreamFile

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdf_files import XdfFile
+from files.xdf import XdfFile
 
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, SpikeTimes
 from rtdecode.tools.files.xdf.open import open_xdf
