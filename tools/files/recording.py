@@ -111,6 +111,8 @@ class Series:
         clock: series of one value share their sample times; "" where nothing is known.
         kinds: of each column of features, as of `rtdecode.session.layout.Features`, "" where it is not said;
             () where none is.
+        stamps: "end" where a sample is stamped at the end of the interval that it covers, "" where a stamp is
+            the moment of its sample.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Series:
     note: str = ""
     clock: str = ""
     kinds: tuple[str, ...] = ()
+    stamps: str = ""
 
 
 @dataclass(frozen=True, eq=False)

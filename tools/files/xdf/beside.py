@@ -43,6 +43,7 @@ def series(file: StreamFile, role: str = "") -> Series:
         columns=tuple(column.name for column in described),
         kinds=tuple(column.kind for column in described),
         role="signal",
+        stamps="end",
     )
 
 

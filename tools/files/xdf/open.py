@@ -23,10 +23,10 @@ from rtdecode.session.doctor.values import LEAST_RATE_HZ, ValueJudge
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, Series, SpikeTimes
 from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series
 from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
+from rtdecode.tools.files.xdf.decode import DTYPES
 from rtdecode.tools.files.xdf.samples import StreamFile
 from rtdecode.tools.files.xdf.spikes import Found, counts, raster, single_spikes
 from rtdecode.tools.files.xdf.streams import describe, named
-from rtdecode.tools.files.xdf.write import DTYPES
 
 #: Samples by whose values counts are told from behaviour.
 N_JUDGED = 5_000

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import struct
-import tempfile
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -24,15 +24,15 @@ from rtdecode.tools.files.xdf.chunks import (
     CLOCK_OFFSET,
     FOOTER,
     MAGIC,
-    PIECE,
     SAMPLES,
     SIGNATURE,
     STREAM_HEADER,
     Chunks,
+    SampleChunk,
     chunk,
-    chunk_head,
     opened,
 )
+from rtdecode.tools.files.xdf.decode import Decoder
 
 #: From a chunk of samples [n, columns] to what is kept of it.
 Reduce = Callable[[NDArray[Any]], NDArray[Any]]
@@ -81,17 +81,21 @@ class StreamFile:
             RtdecodeError: pyxdf is not installed, or cannot read them.
         """
         load_xdf = _pyxdf()
-        with tempfile.TemporaryFile() as alone:
-            with opened(self.path) as file:
-                self._copy(file, alone, first)
-            alone.seek(0)
+        decoder, waiting = Decoder(self.stream), iter(self._taken(first))
+        with opened(self.path) as file:
+
+            def decoded(_: Any, __: Any, info: Any, ___: Any) -> tuple[Any, Any, Any]:
+                """Of the next chunk: pyxdf, which decodes a sample at a time, is shown chunks of none."""
+                each = next(waiting)
+                file.seek(each.start + each.length - each.n_values)
+                time, values = decoder.decode(file.read(each.n_values), each.n)
+                return values if reduce is None else reduce(values), time, info
+
             try:
                 # Damaged clock offsets are beyond its numbers.
                 with warnings.catch_warnings(action="ignore"):
                     (found,), _ = load_xdf(
-                        alone,
-                        dejitter_timestamps=False,
-                        on_chunk=None if reduce is None else _on_chunk(reduce),
+                        BytesIO(self._without_samples(first)), dejitter_timestamps=False, on_chunk=decoded
                     )
             except Exception as error:
                 raise RtdecodeError(
@@ -101,45 +105,36 @@ class StreamFile:
                 ) from error
         values = found["time_series"]
         if self.stream.format == "string":
-            values = np.array(values, object).reshape(len(values), self.stream.n_columns)
+            # A row each, in a list.
+            values = np.array(values, object).reshape(len(values), -1 if values else self.stream.n_columns)
         segments = found["info"]["clock_segments"] or [(0, len(found["time_stamps"]) - 1)]
         return Samples(found["time_stamps"], values, tuple(segments))
 
-    def _copy(self, file: BinaryIO, alone: BinaryIO, first: int | None) -> None:
-        """Write this stream alone, with a header that pyxdf needs and a boundary before each chunk, so that a
-        damaged one costs no other."""
-        stream, chunks = self.stream, self.chunks
+    def _taken(self, first: int | None) -> list[SampleChunk]:
+        """The chunks until there are so many samples."""
+        before = np.cumsum([0, *(each.n for each in self.chunks.samples)])
+        n = len(self.chunks.samples) if first is None else int(np.searchsorted(before, first))
+        return self.chunks.samples[:n]
+
+    def _without_samples(self, first: int | None) -> bytes:
+        """This stream alone, as a file: the header that pyxdf needs, chunks of no samples, clock offsets.
+
+        A boundary follows each chunk, so that a damaged one costs no other.
+        """
+        stream, number = self.stream, struct.pack("<I", 1)
         header = (
             f"<info><name>{escape(stream.name)}</name><channel_count>{stream.n_columns}</channel_count>"
             f"<nominal_srate>{stream.rate_hz!r}</nominal_srate>"
             f"<channel_format>{stream.format}</channel_format></info>"
         )
-        number = struct.pack("<I", 1)
-        alone.write(MAGIC + chunk(STREAM_HEADER, number + header.encode()))
-        taken = 0
-        for each in chunks.samples:
-            if first is not None and taken >= first:
-                break
-            taken += each.n
-            alone.write(chunk(BOUNDARY, SIGNATURE) + chunk_head(SAMPLES, 4 + each.length) + number)
-            file.seek(each.start)
-            _copy_bytes(file, alone, each.length)
-        alone.write(chunk(BOUNDARY, SIGNATURE))
-        for offset in chunks.clock_offsets:
-            alone.write(chunk(CLOCK_OFFSET, number + offset))
-        if chunks.footer_n is not None:
-            footer = f"<info><sample_count>{chunks.footer_n}</sample_count></info>"
-            alone.write(chunk(FOOTER, number + footer.encode()))
-
-
-def _copy_bytes(file: BinaryIO, to: BinaryIO, length: int) -> None:
-    while length > 0 and (piece := file.read(min(length, PIECE))):
-        to.write(piece)
-        length -= len(piece)
-
-
-def _on_chunk(reduce: Reduce) -> Callable[..., tuple[Any, Any, Any]]:
-    return lambda values, stamps, info, number: (reduce(values), stamps, info)
+        parts = [MAGIC, chunk(STREAM_HEADER, number + header.encode())]
+        empty = chunk(SAMPLES, number + b"\x01\x00") + chunk(BOUNDARY, SIGNATURE)
+        parts += [empty] * len(self._taken(first))
+        parts += [chunk(CLOCK_OFFSET, number + offset) for offset in self.chunks.clock_offsets]
+        if self.chunks.footer_n is not None:
+            footer = f"<info><sample_count>{self.chunks.footer_n}</sample_count></info>"
+            parts.append(chunk(FOOTER, number + footer.encode()))
+        return b"".join(parts)
 
 
 def _pyxdf() -> Callable[..., Any]:

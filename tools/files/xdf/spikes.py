@@ -23,6 +23,9 @@ from rtdecode.tools.files.xdf.samples import Samples, StreamFile
 #: Channels are below; what a file states is left to whoever chooses.
 MOST_CHANNELS = 65_536
 
+#: Numbers of units take so many bits; larger ones are read as the largest.
+UNIT_BITS = 40
+
 
 class Found(NamedTuple):
     """A source of spikes, and what is odd about it, a sentence each."""
@@ -93,18 +96,19 @@ def _read_events(file: StreamFile, layout: Layout, samples: Samples, counters: I
 
 def _unit_table(events: _Events, n_channels: int | None) -> tuple[UnitTable, NDArray[np.uint32]]:
     """A row for each unit of a channel, and for each stated channel without spikes; the row of each spike."""
-    unit = np.zeros_like(events.channel) if events.unit is None else np.maximum(events.unit, 0)
-    pairs, row = np.unique(np.stack((events.channel, unit), axis=1), axis=0, return_inverse=True)
-    silent = np.setdiff1d(np.arange(n_channels or 0), pairs[:, 0])
-    every = np.concatenate((pairs, np.stack((silent, np.zeros_like(silent)), axis=1))).astype(np.int64)
-    order = np.lexsort((every[:, 1], every[:, 0]))
-    place = np.empty(len(every), np.uint32)
-    place[order] = np.arange(len(every), dtype=np.uint32)
-    every = every[order]
-    sorted_ = bool(every[:, 1].any())
-    ids = tuple(f"{channel}.{number}" if sorted_ else str(channel) for channel, number in every.tolist())
-    electrodes = tuple(str(channel) for channel in every[:, 0].tolist())
-    return UnitTable(ids, electrodes, every[:, 1] if sorted_ else None), place[row.reshape(-1)]
+    # One number for channel and unit.
+    unit = 0 if events.unit is None else np.clip(events.unit, 0, (1 << UNIT_BITS) - 1)
+    keys = (events.channel << UNIT_BITS) + unit
+    found = np.unique(keys)
+    silent = np.setdiff1d(np.arange(n_channels or 0), found >> UNIT_BITS) << UNIT_BITS
+    every = np.union1d(found, silent)
+    channels, units = every >> UNIT_BITS, every & ((1 << UNIT_BITS) - 1)
+    pairs = list(zip(channels.tolist(), units.tolist(), strict=True))
+    are_sorted = bool(units.any())
+    ids = tuple(f"{channel}.{number}" if are_sorted else str(channel) for channel, number in pairs)
+    electrodes = tuple(str(channel) for channel, _ in pairs)
+    table = UnitTable(ids, electrodes, units if are_sorted else None)
+    return table, np.searchsorted(every, keys).astype(np.uint32)
 
 
 def _reader(time: F8, row: NDArray[np.uint32]) -> Callable[[Rows], tuple[F8, NDArray[np.uint32]]]:

@@ -31,18 +31,10 @@ from rtdecode.tools.files.xdf.chunks import (
     STREAM_HEADER,
     chunk,
 )
+from rtdecode.tools.files.xdf.decode import DTYPES
 
 #: Samples of a chunk.
 N_SAMPLES = 4096
-
-DTYPES = {
-    "int8": "i1",
-    "int16": "<i2",
-    "int32": "<i4",
-    "int64": "<i8",
-    "float32": "<f4",
-    "double64": "<f8",
-}
 
 
 @dataclass(frozen=True, eq=False)

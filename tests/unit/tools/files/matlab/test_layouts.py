@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mat_files import cell, column, write_mat
+from files.mat import cell, column, write_mat
 from scipy.sparse import csc_array
 
 from rtdecode.errors import RtdecodeError

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from mat_files import cell, column, write_mat
+from files.mat import cell, column, write_mat
 from scipy.sparse import csc_array
 
 from rtdecode.tools.files.matlab.values import number, numbers, opened, structs, texts, vector

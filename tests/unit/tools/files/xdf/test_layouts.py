@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from xdf_files import XdfFile
+from files.xdf import XdfFile
 
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, SpikeTimes
 from rtdecode.tools.files.xdf.open import open_xdf
@@ -142,7 +142,9 @@ def test_counts_are_told_by_their_values_or_their_type(tmp_path: Path) -> None:
 def test_features_are_signals_with_their_names(tmp_path: Path) -> None:
     desc = _labels("sbp1", "sbp2", kind="power")
     found = _recorded(tmp_path, [[1.0, 2.0]], desc, channel_format="float32", nominal_srate=50)
-    assert (found.series[0].columns, found.series[0].role) == (("sbp1", "sbp2"), "signal")
+    (features,) = found.series
+    assert (features.columns, features.role, features.stamps) == (("sbp1", "sbp2"), "signal", "end")
+    assert features.kinds == ("power", "power")
 
 
 @pytest.mark.parametrize("jitter_s", [0.004, 0.006])

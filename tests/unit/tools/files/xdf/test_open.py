@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from xdf_files import XdfFile
+from files.xdf import XdfFile
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import Recording
