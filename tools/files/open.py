@@ -9,6 +9,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
+from rtdecode.tools.files.vendor.neo.open import is_neo, open_neo
 from rtdecode.tools.files.vendor.nex import is_nex, open_nex
 from rtdecode.tools.files.vendor.plexon import is_plexon, open_plexon
 
@@ -34,6 +35,7 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_blackrock, open_blackrock),
     (is_plexon, open_plexon),
     (is_nex, open_nex),
+    (is_neo, open_neo),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )
