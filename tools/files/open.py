@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.files.neurosuite.open import is_neurosuite, open_neurosuite
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
@@ -36,6 +37,7 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_plexon, open_plexon),
     (is_nex, open_nex),
     (is_neo, open_neo),
+    (is_neurosuite, open_neurosuite),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )
