@@ -8,11 +8,13 @@ from pathlib import Path
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.containers import container_of
 from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
+from rtdecode.tools.files.neurosuite.open import is_neurosuite, open_neurosuite
 from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.tables.open import is_csv, is_npz, open_csv, open_npz
 from rtdecode.tools.files.trodes.open import is_trodes, open_trodes
 from rtdecode.tools.files.vendor.blackrock.open import is_blackrock, open_blackrock
+from rtdecode.tools.files.vendor.neo.open import is_neo, open_neo
 from rtdecode.tools.files.vendor.nex import is_nex, open_nex
 from rtdecode.tools.files.vendor.plexon import is_plexon, open_plexon
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
@@ -52,6 +54,8 @@ _READERS: tuple[tuple[Knows, Opens], ...] = (
     (is_blackrock, open_blackrock),
     (is_plexon, open_plexon),
     (is_nex, open_nex),
+    (is_neo, open_neo),
+    (is_neurosuite, open_neurosuite),
     (is_npz, open_npz),
     (is_csv, open_csv),
 )

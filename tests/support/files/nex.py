@@ -35,78 +35,34 @@ class Variable:
     samples: Sequence[int] = ()
     rate: float = 0.0
 
-    def data(self, stamp: str, index: str) -> bytes:
-        """Its data, with stamps and indices of a type."""
+    def data(self, stamp: str) -> bytes:
+        """Its data, with stamps of a type."""
         found = (np.array([*self.time, *self.stop]) * PER_SECOND).round().astype(stamp).tobytes()
         if self.texts:
             found += struct.pack("64s", b"DIO") + b"".join(
                 struct.pack("8s", each.encode()) for each in self.texts
             )
-        return found + np.array(self.first, index).tobytes() + np.array(self.samples, "<i2").tobytes()
+        return found + np.array(self.first, "<u4").tobytes() + np.array(self.samples, "<i2").tobytes()
 
 
 def write_nex(path: Path, variables: Sequence[Variable], *, new: bool = False) -> None:
     """A .nex file, or a .nex5 file with stamps of 64 bits."""
-    types = ("<i8", "<u8") if new else ("<i4", "<u4")
-    data = [each.data(*types) for each in variables]
+    data = [each.data("<i8" if new else "<i4") for each in variables]
     at = (356 + 244 * len(variables)) if new else (544 + 208 * len(variables))
     headers = []
     for each, part in zip(variables, data, strict=True):
         n, gain, points = len(each.time), 0.5, len(each.samples)
         fields = int(bool(each.texts))
+        first = (each.kind, 500 if new else 101, each.name.encode(), at, n)
         if new:
-            headers.append(
-                struct.pack(
-                    "<ii64sQQiid32sddQdiiii60s",
-                    each.kind,
-                    500,
-                    each.name.encode(),
-                    at,
-                    n,
-                    1,
-                    0,
-                    each.rate,
-                    b"mV",
-                    gain,
-                    0,
-                    points,
-                    0,
-                    0,
-                    fields,
-                    8,
-                    1,
-                    b"",
-                )
-            )
+            rest = (1, 0, each.rate, b"mV", gain, 0, points, 0, 0, fields, 8, 0, b"")
+            headers.append(struct.pack("<ii64sQQiid32sddQdiiii60s", *first, *rest))
         else:
-            headers.append(
-                struct.pack(
-                    "<ii64sIi4i2dddiiidd52s",
-                    each.kind,
-                    101,
-                    each.name.encode(),
-                    at,
-                    n,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                    0,
-                    each.rate,
-                    gain,
-                    points,
-                    fields,
-                    8,
-                    0,
-                    0,
-                    b"",
-                )
-            )
+            rest = (*(0,) * 6, each.rate, gain, points, fields, 8, 0, 0, b"")
+            headers.append(struct.pack("<ii64sIi4i2dddiiidd52s", *first, *rest))
         at += len(part)
-    head = (
-        struct.pack("<4si256sdqiQq56s", b"NEX5", 501, b"", PER_SECOND, 0, len(data), 0, 0, b"")
-        if new
-        else struct.pack("<4si256sdiii260s", b"NEX1", 106, b"", PER_SECOND, 0, 0, len(data), b"")
-    )
+    if new:
+        head = struct.pack("<4si256sdqiQq56s", b"NEX5", 501, b"", PER_SECOND, 0, len(data), 0, 0, b"")
+    else:
+        head = struct.pack("<4si256sdiii260s", b"NEX1", 106, b"", PER_SECOND, 0, 0, len(data), b"")
     path.write_bytes(head + b"".join(headers) + b"".join(data))

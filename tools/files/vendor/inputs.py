@@ -9,10 +9,17 @@ RAW_HZ = 10_000
 
 _VOLTAGE = re.compile(r"^(fp|lfp|wb|spk|ad\d|ch_?\d|csc|[a-d]-\d|eeg|elec|chan)", re.IGNORECASE)
 
+_BESIDE = re.compile(r"supply|digital|sync|temp|stim", re.IGNORECASE)
+
 
 def is_input(name: str) -> bool:
     """Whether a channel is no electrode's, by its name: joystick, eye tracker, photodiode."""
     return not _VOLTAGE.match(name)
+
+
+def role_of(stream: str) -> str:
+    """Role of a stream of inputs, as of `Series`: supply voltage and digital lines are no behaviour."""
+    return "other" if _BESIDE.search(stream) else "behavior"
 
 
 def why_voltage(n_channels: int, rate_hz: float) -> str:

@@ -233,7 +233,7 @@ class _Signals:
             for _, at, n in self._table(channel).tolist():
                 file.seek(at)
                 pieces.append(np.frombuffer(file.read(2 * n), "<i2"))
-        return np.concatenate(pieces) * self._gain(channel)
+        return np.concatenate(pieces).astype(np.float64) * self._gain(channel)
 
     def _gain(self, channel: Any) -> float:
         """mV of one step of the converter, by the version of the file."""

@@ -92,7 +92,10 @@ def read_nev(path: Path) -> Events:
     return Events(
         f"{header['major']}.{header['minor']}",
         _labels(extended),
-        *(np.ascontiguousarray(found[name]) for name in ("time", "id", "unit", "run")),
+        found["time"],
+        found["id"],
+        found["unit"],
+        found["run"],
         marked,
         [Stretch(start, stop, run) for run, (start, stop) in sorted(clock.extent.items())],
         date(header["date"]),
@@ -109,7 +112,8 @@ def _packet(major: int, size: int) -> np.dtype[Any] | None:
     offsets = [0, *(each + wide for each in (4, 6, 7, 8, 12))]
     names = ["time", "id", "unit", "second", "value", "comment"]
     described: Any = {"names": names, "formats": formats, "offsets": offsets, "itemsize": size}
-    return np.dtype(described)
+    packet: np.dtype[Any] = np.dtype(described)
+    return packet
 
 
 class _Clock:

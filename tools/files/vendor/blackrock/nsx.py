@@ -124,7 +124,8 @@ class Signals:
                 raw = np.concatenate([self._block(file, block, columns) for block in self.blocks])
         chosen = [self.channels[each] for each in columns]
         gains, offsets = ([getattr(each, name) for each in chosen] for name in ("gain", "offset"))
-        return raw * np.array(gains) + np.array(offsets)
+        values: F8 = raw * np.array(gains) + np.array(offsets)
+        return values
 
     def _block(self, file: BinaryIO, block: Block, columns: list[int]) -> NDArray[np.int16]:
         file.seek(block.at)

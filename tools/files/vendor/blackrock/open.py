@@ -12,7 +12,7 @@ from rtdecode.tools.files.tables.labels import spikes_of
 from rtdecode.tools.files.vendor.binary import first_bytes
 from rtdecode.tools.files.vendor.blackrock import nev, nsx
 from rtdecode.tools.files.vendor.inputs import RAW_HZ, why_voltage
-from rtdecode.tools.files.vendor.runs import shifts
+from rtdecode.tools.files.vendor.runs import Stretch, shifts
 
 
 def is_blackrock(path: Path) -> bool:
@@ -41,7 +41,7 @@ def open_blackrock(path: Path) -> Recording:
             f"cannot be read: {error.strerror}", where=str(path), fix="copy it again"
         ) from error
     added = shifts([*(each.stretches for each in events), *recorded])
-    parts = (*events, *signals)
+    parts: list[nev.Events | nsx.Signals] = [*events, *signals]
     return Recording(
         path,
         f"Blackrock {events[0].version}" if events else "Blackrock NSx",
@@ -59,7 +59,7 @@ def open_blackrock(path: Path) -> Recording:
     )
 
 
-def _observed(stretches: list[nsx.Stretch], added: F8) -> F8:
+def _observed(stretches: list[Stretch], added: F8) -> F8:
     return np.array([[each.start + added[each.run], each.stop + added[each.run]] for each in stretches])
 
 

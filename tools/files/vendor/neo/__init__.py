@@ -1,0 +1,1 @@
+"""Recording systems that are read through neo (extra `neo`)."""
