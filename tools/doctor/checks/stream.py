@@ -245,7 +245,8 @@ def _judge_open(figures: Figures, source: Figures) -> Finding:
     found += f"source {source['source_id'] or 'unnamed'} on {source['hostname']}, "
     found += f"{figures['rate_hz']:.0f} samples/s, clock offset {figures['correction_ms']:.2f} ms"
     found += f", delivery delay {delay['p50']:.2f} ms (p99 {delay['p99']:.2f})" if delay else ""
-    named, current = figures.get("named"), f"--current {shlex.quote(str(figures.get('kept_as', name)))}"
+    named, kept_as = figures.get("named"), figures.get("kept_as") or name
+    current = f"--current {shlex.quote(kept_as)}"
     found += f"; {f'model {named}:' if named else 'current model'} {model}" if model else ""
     problems = Problems()
     if figures["misfit"]:
