@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.gate import NEEDED_S, Verdict, judge
-from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_rung
+from rtdecode.calibrate.adaptation.ladder import Taken, default_rung, fresh_name, take_checked
 from rtdecode.calibrate.adaptation.session import calibration_session
-from rtdecode.calibrate.channels.checkup import Channels, examine
-from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
+from rtdecode.calibrate.channels.checkup import Channels
 from rtdecode.calibrate.data.checks import check_unseen, shared_labels
 from rtdecode.calibrate.data.features import reading
 from rtdecode.calibrate.data.metrics import nullable, pcc, varies
@@ -126,25 +125,15 @@ def calibrate_session(
     if reason:
         seconds = time.monotonic() - started
         return Calibration(None, chosen, False, reason, None, None, seconds, list(day.of.notes), day)
-    seen, targets = day.training_counts, day.training_targets if day.labelled else None
-    channels = examine(seen, targets, base, day.bin_width_s, day.training_starts)
-    # Training sees a masked channel as a silent one; the model is judged on what it will receive live.
-    masked = replace(day, counts=np.where(channels.noisy, np.uint8(0), day.counts))
     training_ends_s = run.deadline_s
     if training_ends_s is not None:
         training_ends_s = started + (1.0 - JUDGING) * (training_ends_s - started)
-    taken = take_rung(
-        chosen,
-        base,
-        masked,
-        replace(run, deadline_s=training_ends_s, progress=lambda done: run.progress(0.1 + 0.7 * done)),
-        finetune,
+    training_run = replace(
+        run, deadline_s=training_ends_s, progress=lambda done: run.progress(0.1 + 0.7 * done)
     )
+    taken, channels, masked = take_checked(chosen, base, day, training_run, finetune)
     run.progress(0.8)
     made = taken.artifact
-    if base.n_channels:
-        kept = channel_tensors(seen, targets, day.bin_width_s, base.count_max, day.training_starts)
-        made = with_statistics(made, kept_tuning(base) | kept)
     notes = [*day.of.notes, *_hardly_known(day), *taken.notes, *channels.notes]
     if day.of.refit is not None:
         notes.insert(0, day.of.refit.note())

@@ -16,10 +16,14 @@ import time
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
 from rtdecode.calibrate.adaptation.interpolation import interpolation_factor, zero_shot_r2
 from rtdecode.calibrate.adaptation.ridge_head import refit_heads
+from rtdecode.calibrate.channels.checkup import Channels, examine
+from rtdecode.calibrate.channels.statistics import channel_tensors, kept_tuning, with_statistics
 from rtdecode.calibrate.data.split_session import SplitSession
 from rtdecode.calibrate.decoding import decoded
 from rtdecode.calibrate.run import Run
@@ -73,6 +77,31 @@ def default_rung(labelled_s: float) -> str:
 def torch_is_installed() -> bool:
     """Whether networks can be trained here."""
     return importlib.util.find_spec("torch") is not None
+
+
+def take_checked(
+    rung: str,
+    base: ModelArtifact,
+    today: SplitSession,
+    run: Run,
+    finetune: TrainingSettings = FINETUNING,
+) -> tuple[Taken, Channels, SplitSession]:
+    """Check today's channels, and calibrate a model to them; arguments and errors as of `take_rung`.
+
+    Nothing is learnt from what is after the training part.
+
+    Returns:
+        The model, with the channels' statistics; what was found about them; and the session as training saw
+        it. A masked channel is silent there; the model is judged on what it will receive live.
+    """
+    seen, targets = today.training_counts, today.training_targets if today.labelled else None
+    channels = examine(seen, targets, base, today.bin_width_s, today.training_starts)
+    masked = replace(today, counts=np.where(channels.noisy, np.uint8(0), today.counts))
+    taken = take_rung(rung, base, masked, run, finetune)
+    if base.n_channels:
+        kept = channel_tensors(seen, targets, today.bin_width_s, base.count_max, today.training_starts)
+        taken = replace(taken, artifact=with_statistics(taken.artifact, kept_tuning(base) | kept))
+    return taken, channels, masked
 
 
 def take_rung(

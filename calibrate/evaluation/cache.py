@@ -17,6 +17,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from rtdecode.calibrate.data.sessions import file_sha256
 from rtdecode.calibrate.evaluation.runner import Failure, Workers, run_jobs
 from rtdecode.calibrate.progress import Progress, ignore
+from rtdecode.errors import RtdecodeError
 from rtdecode.files import file_errors
 
 JOBS = "jobs"
@@ -128,6 +129,15 @@ def digests_of(files: Iterable[Path]) -> dict[Path, str]:
         with file_errors(path, "read", "check the path"):
             digests[path] = file_sha256(path)
     return digests
+
+
+def changed_file(path: Path) -> RtdecodeError:
+    """The error of a job whose file is not the one that it was planned for."""
+    return RtdecodeError(
+        "has changed since the jobs were planned",
+        where=str(path),
+        fix="run the command again; a cluster's workers need the same files at the same paths",
+    )
 
 
 def read_json(path: Path, job_id: str) -> dict[str, Any] | None:

@@ -103,8 +103,7 @@ def fit_sessions(
     """
     started = time.perf_counter()
     settings, run = settings or FitSettings(), run or Run()
-    fitter = FITTERS.get(kind)
-    if fitter is None:
+    if kind not in FITTERS:
         raise RtdecodeError(
             f"this rtdecode cannot fit a model of kind {kind!r}", fix=f"use --kind {' or '.join(FITTERS)}"
         )
@@ -125,26 +124,13 @@ def fit_sessions(
         blocks=settings.blocks,
     )
     arrays = shared_arrays([labelled.session for labelled in sessions])
-    names = chosen_features(sessions, settings.features)
     parts = [_split(labelled, settings.holdout) for labelled in sessions]
     _check_each_output(parts)
 
     stage = f"fitting the {kind} model"
     progress(stage, 0.3)
-    # A network has a read-in for each session, a filter one set of weights for all.
-    pools = [[part] for part in parts] if kind in NETWORKS else [parts] * len(parts)
-    features = [described_features([of.of for of in pool], [of.end for of in pool], names) for pool in pools]
-    parts = [replace(part, of=reading(part.of, own)) for part, own in zip(parts, features, strict=True)]
-    data = TrainingSet(
-        counts=[part.training_inputs for part in parts],
-        targets=[part.training_targets for part in parts],
-        outputs=describe_outputs(sessions, [part.training for part in parts]),
-        bin_width_s=bin_width_s,
-        names=distinct_names(sessions),
-        features=features if any(features) else (),
-        starts=[part.training_starts for part in parts],
-    )
-    fits = fitter(data, settings, replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done)))
+    fit_run = replace(run, progress=lambda done: progress(stage, 0.3 + 0.6 * done))
+    parts, fits = fit_parts(kind, parts, settings, fit_run)
     # The model is that of the last session, the most recent.
     fitted = fits[-1]
     progress("scoring", 0.9)
@@ -176,6 +162,40 @@ def fit_sessions(
         seconds=time.perf_counter() - started,
         notes=notes,
     )
+
+
+def fit_parts(
+    kind: str, parts: Sequence[SplitSession], settings: FitSettings, run: Run
+) -> tuple[list[SplitSession], Sequence[Fitted]]:
+    """Fit a model to the training parts of sessions; it learns nothing from what is after them.
+
+    Args:
+        kind: of `FITTERS`.
+        parts: sessions of one bin width, with the same channels and outputs.
+        settings, run: see `fit_sessions`; the progress is that of the fit alone.
+
+    Returns:
+        The sessions with the features that the model reads, and the models, see `Fitter`.
+
+    Raises:
+        RtdecodeError: a session lacks a feature, an output does not vary, or as the fitter.
+    """
+    sessions = [part.of for part in parts]
+    names = chosen_features(sessions, settings.features)
+    # A network has a read-in for each session, a filter one set of weights for all.
+    pools = [[part] for part in parts] if kind in NETWORKS else [parts] * len(parts)
+    features = [described_features([of.of for of in pool], [of.end for of in pool], names) for pool in pools]
+    parts = [replace(part, of=reading(part.of, own)) for part, own in zip(parts, features, strict=True)]
+    data = TrainingSet(
+        counts=[part.training_inputs for part in parts],
+        targets=[part.training_targets for part in parts],
+        outputs=describe_outputs(sessions, [part.training for part in parts]),
+        bin_width_s=parts[0].bin_width_s,
+        names=distinct_names(sessions),
+        features=features if any(features) else (),
+        starts=[part.training_starts for part in parts],
+    )
+    return parts, FITTERS[kind](data, settings, run)
 
 
 def _split(labelled: LabelledSession, holdout: float) -> SplitSession:

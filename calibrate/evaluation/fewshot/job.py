@@ -2,68 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 
-from rtdecode.artifact import ModelArtifact, read_artifact
+from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation.finetune import NewDay, adapt
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING
-from rtdecode.calibrate.data.metrics import nullable, pcc, r2
-from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, file_sha256, read_labelled
+from rtdecode.calibrate.data.metrics import pcc, r2
+from rtdecode.calibrate.data.sessions import LabelledSession, describe_outputs, read_labelled
 from rtdecode.calibrate.data.splits import FewShotSplit, few_shot_split
 from rtdecode.calibrate.decoding import decoded
-from rtdecode.calibrate.evaluation.fewshot.plan import PROTOCOL, FewShotJob
+from rtdecode.calibrate.evaluation.bases import planned_base
+from rtdecode.calibrate.evaluation.cache import changed_file
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob
+from rtdecode.calibrate.evaluation.scores import Score
 from rtdecode.calibrate.fitting.fitters import same_day_filter
 from rtdecode.calibrate.run import Run
 from rtdecode.calibrate.training.build import add_session, export_members
 from rtdecode.calibrate.training.ensemble import one_thread
-from rtdecode.errors import RtdecodeError
-from rtdecode.kernels.arrays import F8
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.session.bins import starts_in
 
 
-@dataclass(frozen=True, eq=False)
-class Score:
-    """A finished job.
-
-    Attributes:
-        job: that was done.
-        r2, pcc: f8[D], over the last fifth of the day; NaN without a score.
-        seconds: time of fitting to the day.
-    """
-
-    job: FewShotJob
-    r2: F8
-    pcc: F8
-    seconds: float
-
-    def as_json(self) -> dict[str, Any]:
-        """As `rtdecode evaluate --json` prints it."""
-        job = self.job
-        return {
-            "kind": job.kind,
-            "causal": True,
-            "protocol": PROTOCOL,
-            "model": job.model,
-            "train": list(job.train),
-            "test": [job.session],
-            "minutes": job.minutes,
-            "known": job.labelled,
-            "seed": job.seed,
-            "direction": "spikes to behaviour",
-            "outputs": list(job.outputs),
-            "r2": nullable(self.r2),
-            "pcc": nullable(self.pcc),
-            "seconds": self.seconds,
-        }
-
-
-def do_job(job: FewShotJob) -> Score:
+def do_job(job: FewShotJob) -> Score[FewShotJob]:
     """Fit a model to the labelled minutes of a day, decode the day with the engine of `serve`, and score it.
 
     Runs on one core. The same job gives the same scores on one machine; `seconds` is measured.
@@ -75,7 +38,7 @@ def do_job(job: FewShotJob) -> Score:
     with one_thread():
         day = read_labelled(job.test, job.bin_width_s, job.outputs)
         if day.sha256 != job.test_sha256:
-            raise _changed_file(job.test)
+            raise changed_file(job.test)
         time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, job.labelled)
         fit = _filtered if job.base is None else _tuned
         fitted, seconds = fit(job, day, time)
@@ -90,9 +53,7 @@ def do_job(job: FewShotJob) -> Score:
 def _tuned(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tuple[ModelArtifact, float]:
     """The base, re-normalised and fine-tuned, and the seconds that took."""
     assert job.base is not None
-    base = read_artifact(job.base)
-    if file_sha256(job.base) != job.base_sha256:
-        raise _changed_file(job.base)
+    base = planned_base(job.base, job.base_sha256)
     nets, counts = networks_of(base), day.binned.counts
     started = perf_counter()
     add_session(nets, job.session, counts[time.of(job.read_in_minutes)], job.bin_width_s, where=str(day.path))
@@ -133,11 +94,3 @@ def _filtered(job: FewShotJob, day: LabelledSession, time: FewShotSplit) -> tupl
         starts=starts_in(day.binned.starts, bins),
     )
     return fitted, perf_counter() - started
-
-
-def _changed_file(path: Path) -> RtdecodeError:
-    return RtdecodeError(
-        "has changed since the jobs were planned",
-        where=str(path),
-        fix="run the command again; a cluster's workers need the same files at the same paths",
-    )

@@ -10,12 +10,11 @@ from typing import Any
 from rtdecode.artifact import ModelArtifact
 from rtdecode.calibrate.adaptation import interpolation
 from rtdecode.calibrate.adaptation.finetune_settings import FINETUNING, finetuning
-from rtdecode.calibrate.data.checks import check_channels, check_unseen, output_columns
 from rtdecode.calibrate.data.sessions import LabelledSession
 from rtdecode.calibrate.data.splits import LABELLED_PARTS, LAST_FIFTH, few_shot_split
+from rtdecode.calibrate.evaluation.bases import Base, check_bases, check_new_day
 from rtdecode.calibrate.evaluation.cache import id_of
 from rtdecode.errors import RtdecodeError
-from rtdecode.models.ensemble.load import networks_of
 
 PROTOCOL = "few-shot"
 MINUTES = (0.0, 0.5, 1.0, 2.0, 4.0)
@@ -45,21 +44,6 @@ class FewShotSettings:
     wiener: bool = True
     device: str = "auto"
     steps: int = FINETUNING.steps
-
-
-@dataclass(frozen=True, kw_only=True)
-class Base:
-    """A pretrained network to start from.
-
-    Attributes:
-        path: of its file, absolute.
-        sha256: of the file.
-        artifact: its content.
-    """
-
-    path: Path
-    sha256: str
-    artifact: ModelArtifact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +108,22 @@ class FewShotJob:
         model = f" {self.model}" if self.model is not None else ""
         return f"{self.session}: {self.kind}{model}, {self.minutes:g} min, seed {self.seed}"
 
+    def as_json(self) -> dict[str, Any]:
+        """As `rtdecode evaluate --json` prints it, without scores."""
+        return {
+            "kind": self.kind,
+            "causal": True,
+            "protocol": PROTOCOL,
+            "model": self.model,
+            "train": list(self.train),
+            "test": [self.session],
+            "minutes": self.minutes,
+            "known": self.labelled,
+            "seed": self.seed,
+            "direction": "spikes to behaviour",
+            "outputs": list(self.outputs),
+        }
+
     def _recipe(self) -> dict[str, Any]:
         """Settings of the fine-tuning as JSON; {} without."""
         if not self.steps:
@@ -151,7 +151,7 @@ def plan(
     jobs: list[FewShotJob] = []
     for day in days:
         for base in bases:
-            _check(base.artifact, day)
+            check_new_day(base.artifact, day)
     for day in days:
         time = few_shot_split(day.labelled_bins, day.binned.bin_width_s, settings.labelled)
         available = [m for m in settings.minutes if time.has(m)]
@@ -164,7 +164,7 @@ def plan(
             own: dict[str, Any] = common | {
                 "kind": base.artifact.kind, "base": base.path, "base_sha256": base.sha256,
                 "model": base.artifact.model_id, "read_in_minutes": read_in,
-                "train": tuple(str(each["name"]) for each in base.artifact.provenance.get("sessions", ())),
+                "train": base.trained_on,
             }  # fmt: skip
             for m in available:
                 jobs += [
@@ -209,26 +209,4 @@ def check_settings(bases: Sequence[ModelArtifact], settings: FewShotSettings) ->
         raise RtdecodeError(
             f"the labelled minutes cannot be {settings.labelled!r}", fix=f"give {' or '.join(LABELLED_PARTS)}"
         )
-    for base in bases:
-        networks_of(base)
-        if not base.causal:
-            raise RtdecodeError(
-                f"model {base.model_id} is non-causal, and few-shot decodes as serve does",
-                fix="name a causal model, or score it with rtdecode study --protocol cross-day",
-            )
-    first = bases[0]
-    for base in bases[1:]:
-        if (base.bin_width_s, base.output_names) != (first.bin_width_s, first.output_names):
-            raise RtdecodeError(
-                f"the bases differ: bins of {1e3 * first.bin_width_s:g} and {1e3 * base.bin_width_s:g} ms, "
-                f"outputs {', '.join(first.output_names)} and {', '.join(base.output_names)}",
-                fix="evaluate them one by one",
-            )
-
-
-def _check(base: ModelArtifact, day: LabelledSession) -> None:
-    where = str(day.path)
-    check_channels(base, day.session.n_channels, where)
-    output_columns(base.outputs, day.names, day.units, where)
-    # The day is to be new to the base: any of it in training would add to the minutes.
-    check_unseen(base, day.sha256, where)
+    check_bases(bases, PROTOCOL)

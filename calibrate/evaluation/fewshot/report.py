@@ -8,22 +8,25 @@ from pathlib import Path
 
 import numpy as np
 
-from rtdecode.calibrate.evaluation.fewshot.job import Score
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob
+from rtdecode.calibrate.evaluation.scores import Score
 from rtdecode.files import replace_file
 from rtdecode.kernels.arrays import F8
+
+FewShotScore = Score[FewShotJob]
 
 COLORS = {"alignnet": "#1b6ca8", "gru": "#d1495b", "wiener": "#6c757d"}
 
 
-def cells(scores: Sequence[Score]) -> dict[tuple[str, float], list[Score]]:
+def cells(scores: Sequence[FewShotScore]) -> dict[tuple[str, float], list[FewShotScore]]:
     """Scores grouped by (kind, minutes), in order of appearance."""
-    grouped: dict[tuple[str, float], list[Score]] = {}
+    grouped: dict[tuple[str, float], list[FewShotScore]] = {}
     for score in scores:
         grouped.setdefault((score.job.kind, score.job.minutes), []).append(score)
     return grouped
 
 
-def over_days(scores: Sequence[Score]) -> tuple[F8, float, float, int]:
+def over_days(scores: Sequence[FewShotScore]) -> tuple[F8, float, float, int]:
     """Mean R² f8[D] over days, its mean over outputs, SD over days of the mean R², and number of days.
 
     Seeds and bases of one day are averaged first.
@@ -36,7 +39,7 @@ def over_days(scores: Sequence[Score]) -> tuple[F8, float, float, int]:
     return each.mean(axis=0), float(each.mean()), sd, len(each)
 
 
-def table_rows(scores: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
+def table_rows(scores: Sequence[FewShotScore]) -> tuple[list[str], list[list[str]]]:
     """Headings and rows: R² of each output, mean ± SD over days, mean correlation."""
     headings = ["kind", "minutes", *scores[0].job.outputs, "mean R²", "± SD", "PCC", "days"]
     rows = []
@@ -48,7 +51,7 @@ def table_rows(scores: Sequence[Score]) -> tuple[list[str], list[list[str]]]:
     return headings, rows
 
 
-def draw(scores: Sequence[Score], path: Path) -> None:
+def draw(scores: Sequence[FewShotScore], path: Path) -> None:
     """R² against minutes of labels, one panel for each output and one for their mean, as PNG.
 
     Raises:

@@ -6,54 +6,20 @@ done.results, done.missing
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
-from rtdecode.artifact import check_counts_alone, read_artifact
+from rtdecode.artifact import check_counts_alone
 from rtdecode.calibrate.data.sessions import read_all, session_notes
-from rtdecode.calibrate.evaluation.cache import JOBS, Done, digests_of, read_json, run_cached
-from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
-from rtdecode.calibrate.evaluation.fewshot.plan import (
-    Base,
-    FewShotJob,
-    FewShotSettings,
-    check_settings,
-    plan,
-)
+from rtdecode.calibrate.evaluation.bases import read_bases
+from rtdecode.calibrate.evaluation.cache import Done
+from rtdecode.calibrate.evaluation.fewshot.job import do_job
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings, check_settings, plan
 from rtdecode.calibrate.evaluation.runner import Workers
+from rtdecode.calibrate.evaluation.scored import limited, score_jobs
+from rtdecode.calibrate.evaluation.scores import Score
 from rtdecode.calibrate.progress import Progress, ignore
-from rtdecode.calibrate.training.devices import chosen_device
-from rtdecode.files import make_folder, replace_file
-
-
-@dataclass(frozen=True)
-class ScoreFiles:
-    """The cache of jobs: ID.json of each in a folder."""
-
-    folder: Path
-    jobs: Mapping[str, FewShotJob]
-
-    def read(self, job_id: str) -> Score | None:
-        """The result of a job; None if it is missing or damaged."""
-        document, job = read_json(self.folder / f"{job_id}.json", job_id), self.jobs[job_id]
-        if document is None:
-            return None
-        try:
-            r2, pcc = (np.array(document[name], np.float64) for name in ("r2", "pcc"))
-            seconds = float(document["seconds"])
-        except (LookupError, TypeError, ValueError):
-            return None
-        return Score(job, r2, pcc, seconds) if r2.shape == pcc.shape == (len(job.outputs),) else None
-
-    def write(self, job_id: str, result: Score) -> Score:
-        """Write the result of a job."""
-        document = result.as_json() | {"job": job_id}
-        replace_file(self.folder / f"{job_id}.json", (json.dumps(document) + "\n").encode())
-        return result
 
 
 def few_shot(
@@ -64,7 +30,7 @@ def few_shot(
     *,
     workers: Workers | None = None,
     progress: Progress = ignore,
-) -> Done[Score]:
+) -> Done[Score[FewShotJob]]:
     """Score bases on the last fifth of each day, fine-tuned on some labelled minutes before it.
 
     With `labelled="last"`, as if the user had calibrated and then started: the longest of `minutes` before
@@ -93,42 +59,19 @@ def few_shot(
             scheduler answers.
     """
     settings = settings or FewShotSettings()
-    files = [Path(base).resolve() for base in bases]
-    artifacts = [read_artifact(file) for file in files]
-    for artifact in artifacts:
-        check_counts_alone(artifact, "few-shot evaluation")
-    check_settings(artifacts, settings)
+    read = read_bases(bases)
+    for base in read:
+        check_counts_alone(base.artifact, "few-shot evaluation")
+    check_settings([base.artifact for base in read], settings)
     workers = limited(workers or Workers(), settings.device)
-    digests = digests_of(files)
-    first = artifacts[0]
+    first = read[0].artifact
     days = read_all(
         paths,
         first.bin_width_s,
         first.output_names,
         progress=lambda what, _: progress(what, 0.0),
     )
-    planned = plan(
-        days,
-        [
-            Base(path=file, sha256=digests[file], artifact=artifact)
-            for file, artifact in zip(files, artifacts, strict=True)
-        ],
-        settings,
-    )
+    planned = plan(days, read, settings)
     notes = session_notes(days, seed=0)
-    del days, artifacts
-    jobs = {job.id: job for job in planned}
-    store = ScoreFiles(folder / JOBS, jobs)
-    make_folder(store.folder)
-    return replace(run_cached(do_job, jobs, store, workers=workers, progress=progress), notes=notes)
-
-
-def limited(workers: Workers, device: str) -> Workers:
-    """The workers; one at a time here, unless a number was given, where jobs would share this machine's GPU.
-
-    Raises:
-        RtdecodeError: the device does not exist on this machine, which is to run the jobs.
-    """
-    if workers.dask is None and chosen_device(device).type != "cpu" and workers.n is None:
-        return replace(workers, n=1)
-    return workers
+    del days, read
+    return replace(score_jobs(do_job, planned, folder, workers, progress), notes=notes)

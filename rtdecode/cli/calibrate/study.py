@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rtdecode.cli.calibrate.bin_width import width_of_counts
 from rtdecode.cli.common import (
     needs_packages,
     print_json,
@@ -25,8 +26,6 @@ from rtdecode.files import make_folder, replace_file
 
 if TYPE_CHECKING:
     from rtdecode.calibrate.evaluation.study.tables import Block
-
-DEFAULT_BIN_WIDTH_S = 0.02
 
 
 def study(
@@ -99,14 +98,12 @@ def study(
 
         runs_on = chosen_workers(workers, dask)
     from rtdecode.model_store import find_model
-    from rtdecode.session.read import read_session
 
     if len(set(sessions)) < len(sessions):
         raise RtdecodeError("a session is named twice", fix="name each once, in the order of their days")
     make_folder(output)
     if bin_width is None:
-        counts = read_session(sessions[0]).counts
-        bin_width = DEFAULT_BIN_WIDTH_S if counts is None else counts.nominal_width_s
+        bin_width = width_of_counts(sessions[0])
     with progress_bar() as progress:
         # Read all sessions first: one that does not fit must not be refused after an hour.
         read = read_all(

@@ -15,7 +15,8 @@ from rtdecode.artifact import ModelArtifact, Output, write_artifact
 from rtdecode.calibrate.adaptation.calibrate import calibrate_session
 from rtdecode.calibrate.data.checks import check_channels, fits, output_columns, trained_on
 from rtdecode.calibrate.data.sessions import LabelledSession, read_labelled
-from rtdecode.calibrate.evaluation.fewshot.plan import Base, FewShotSettings
+from rtdecode.calibrate.evaluation.bases import Base
+from rtdecode.calibrate.evaluation.fewshot.plan import FewShotSettings
 from rtdecode.calibrate.evaluation.fewshot.plan import plan as few_shot_plan
 from rtdecode.calibrate.evaluation.study.learners import fit
 from rtdecode.calibrate.evaluation.study.plan import Job

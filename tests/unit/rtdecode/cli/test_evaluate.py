@@ -17,7 +17,7 @@ def test_each_option_of_study_alone_is_called_so() -> None:
         {flag for option in commands.commands[name].params for flag in option.opts if flag.startswith("--")}
         for name in ("evaluate", "study")
     )
-    assert study - evaluate >= {"--bin-width", "--causality", "--forms", "--splits", "--steps"}
+    assert study - evaluate >= {"--causality", "--forms", "--splits", "--steps"}
     for flag in study - evaluate:
         refused = CliRunner().invoke(app, ["evaluate", "day.h5", f"{flag}=3"], env={"COLUMNS": "200"})
         assert refused.exit_code == 2

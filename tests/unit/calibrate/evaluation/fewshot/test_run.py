@@ -19,13 +19,15 @@ from studies import few_shot_job as job
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, write_artifact
+from rtdecode.calibrate.evaluation import scored
 from rtdecode.calibrate.evaluation.cache import Done
 from rtdecode.calibrate.evaluation.fewshot import run
-from rtdecode.calibrate.evaluation.fewshot.job import Score, do_job
+from rtdecode.calibrate.evaluation.fewshot.job import do_job
 from rtdecode.calibrate.evaluation.fewshot.plan import FewShotJob, FewShotSettings
-from rtdecode.calibrate.evaluation.fewshot.report import over_days, table_rows
-from rtdecode.calibrate.evaluation.fewshot.run import limited
+from rtdecode.calibrate.evaluation.fewshot.report import FewShotScore, over_days, table_rows
 from rtdecode.calibrate.evaluation.runner import Failure, Workers
+from rtdecode.calibrate.evaluation.scored import limited
+from rtdecode.calibrate.evaluation.scores import Score
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.progress import Progress, ignore
 from rtdecode.calibrate.training.settings import Sizes
@@ -69,12 +71,12 @@ def base_file(base: ModelArtifact, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture
-def few_shot(tmp_path: Path) -> Callable[..., list[Score]]:
+def few_shot(tmp_path: Path) -> Callable[..., list[FewShotScore]]:
     """Scores by `run.few_shot` in this process, into a new folder each time."""
 
     def scores(
         paths: Sequence[Path], bases: Sequence[Path], progress: Progress = ignore, **asked: Any
-    ) -> list[Score]:
+    ) -> list[FewShotScore]:
         folder = tmp_path / f"out{len(list(tmp_path.glob('out*')))}"
         settings = FewShotSettings(**({"steps": 60} | asked))
         done = run.few_shot(paths, bases, folder, settings, workers=Workers(0), progress=progress)
@@ -91,7 +93,7 @@ def saved(folder: Path, base: ModelArtifact) -> Path:
 
 
 def test_a_new_day_is_scored_from_spikes_alone_and_after_minutes_of_labels(
-    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[FewShotScore]]
 ) -> None:
     reported: list[float] = []
     scores = few_shot(
@@ -123,7 +125,7 @@ def test_only_the_labelled_minutes_are_trained_on(
     days: list[Path],
     base_file: Path,
     tmp_path: Path,
-    few_shot: Callable[..., list[Score]],
+    few_shot: Callable[..., list[FewShotScore]],
     labelled: str,
     elsewhere_s: tuple[float, float],
     labels_s: tuple[float, float],
@@ -132,7 +134,7 @@ def test_only_the_labelled_minutes_are_trained_on(
     session = read_session(days[3])
     time_s = behavior_of(session).time - behavior_of(session).time[0]
 
-    def scores(name: str, start_s: float, stop_s: float) -> list[Score]:
+    def scores(name: str, start_s: float, stop_s: float) -> list[FewShotScore]:
         def turned(values: np.ndarray) -> np.ndarray:
             changed = (time_s >= start_s) & (time_s < stop_s)
             values[changed] = values[changed][::-1]
@@ -160,7 +162,7 @@ def test_only_the_labelled_minutes_are_trained_on(
 
 
 def test_an_output_without_labels_in_the_minutes_costs_the_others_nothing(
-    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]], tmp_path: Path
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[FewShotScore]], tmp_path: Path
 ) -> None:
     def unknown(values: np.ndarray) -> np.ndarray:
         values[: round(0.81 * len(values)), 1] = np.nan
@@ -176,14 +178,14 @@ def test_an_output_without_labels_in_the_minutes_costs_the_others_nothing(
 
 
 def test_minutes_that_a_day_does_not_have_are_left_out(
-    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[FewShotScore]]
 ) -> None:
     scores = few_shot(days[2:3], [base_file], minutes=(0.0, 1.0, 1.4), wiener=False, steps=2)
     assert [score.job.minutes for score in scores] == [0.0, 1.0]
 
 
 def test_a_day_that_the_base_was_trained_on_is_refused(
-    days: list[Path], base_file: Path, few_shot: Callable[..., list[Score]]
+    days: list[Path], base_file: Path, few_shot: Callable[..., list[FewShotScore]]
 ) -> None:
     with pytest.raises(RtdecodeError, match=r"day1\.h5: the base [0-9a-f]{8} was trained on this session"):
         few_shot(days[1:3], [base_file])
@@ -194,7 +196,7 @@ def test_what_does_not_fit_is_refused(
     base: ModelArtifact,
     base_file: Path,
     tmp_path: Path,
-    few_shot: Callable[..., list[Score]],
+    few_shot: Callable[..., list[FewShotScore]],
 ) -> None:
     simulated_day(tmp_path / "narrow.h5", 16)
     with pytest.raises(RtdecodeError, match=r"narrow\.h5: has 16 channels, and the model has 20"):
@@ -212,12 +214,12 @@ def test_what_does_not_fit_is_refused(
         few_shot(days[2:], [saved(tmp_path, replace(base, train={}))])
 
 
-def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> Done[Score]:
+def evaluated(days: list[Path], base_file: Path, folder: Path, **options: Any) -> Done[FewShotScore]:
     settings = FewShotSettings(**({"minutes": (0.0, 0.5), "steps": 2} | options.pop("settings", {})))
     return run.few_shot(days[2:], [base_file], folder, settings, **({"workers": Workers(0)} | options))
 
 
-def untimed(done: Done[Score]) -> list[dict[str, Any]]:
+def untimed(done: Done[FewShotScore]) -> list[dict[str, Any]]:
     return [
         {name: value for name, value in score.as_json().items() if name != "seconds"}
         for score in done.results
@@ -259,7 +261,7 @@ def test_an_interrupted_evaluation_resumes_and_gives_the_same(
 def test_a_missing_score_is_cached_as_missing(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def flat(job: FewShotJob) -> Score:
+    def flat(job: FewShotJob) -> FewShotScore:
         return Score(job, np.array([0.1, np.nan, 1 / 3, -2.0]), np.full(4, np.nan), 1.5)
 
     monkeypatch.setattr(run, "do_job", flat)
@@ -285,7 +287,7 @@ def test_a_file_that_changed_after_planning_is_not_scored(
 def test_a_job_that_fails_is_named_and_the_others_are_written(
     days: list[Path], base_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(job: FewShotJob) -> Score | Failure:
+    def broken(job: FewShotJob) -> FewShotScore | Failure:
         return Failure("out of luck") if job.minutes == 1.0 else Score(job, np.ones(4), np.ones(4), 0.0)
 
     monkeypatch.setattr(run, "do_job", broken)
@@ -317,7 +319,7 @@ def test_one_job_at_a_time_trains_on_a_gpu_unless_another_number_is_given(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert limited(Workers(), "cpu").n is None
-    monkeypatch.setattr(run, "chosen_device", lambda name: torch.device("cuda"))
+    monkeypatch.setattr(scored, "chosen_device", lambda name: torch.device("cuda"))
     assert limited(Workers(), "auto") == Workers(1)
     assert limited(Workers(3), "auto") == Workers(3)
     # The GPUs are the cluster's.
@@ -325,7 +327,7 @@ def test_one_job_at_a_time_trains_on_a_gpu_unless_another_number_is_given(
 
 
 def test_scores_are_averaged_over_days_after_seeds() -> None:
-    def score(test: str, seed: int, r2: float) -> Score:
+    def score(test: str, seed: int, r2: float) -> FewShotScore:
         values = np.array([r2, r2 + 0.2])
         return Score(job(kind="gru", session=test, minutes=1.0, seed=seed), values, values, 0.0)
 
@@ -364,7 +366,7 @@ def test_the_command_writes_json_and_a_figure(
         (["--dask", "nowhere://127.0.0.1:9"], "--dask nowhere://127.0.0.1:9: no Dask scheduler answers"),
         (
             ["--protocol", "single-day,cross-day", "--forms", "causal"],
-            "evaluate has no protocol single-day,cross-day: it runs few-shot alone. "
+            "evaluate has no protocol single-day,cross-day: it runs few-shot or first-seconds. "
             "Fix: run rtdecode study --protocol single-day,cross-day",
         ),
         (["--steps", "3", "--protocol=cross-day"], "Fix: run rtdecode study --protocol cross-day"),
