@@ -140,7 +140,7 @@ def import_files(
         _list([open_recording(file) for file in [*files, *([behavior_from] if behavior_from else [])]], json)
         return
     if len(files) > 1 and (output is not None or behavior_from is not None):
-        raise typer.BadParameter("goes with one FILE", param_hint="--output, --behavior-from")
+        raise typer.BadParameter("can be given for one FILE alone", param_hint="--output, --behavior-from")
     choice = Choice(
         spikes=spikes,
         by=by,

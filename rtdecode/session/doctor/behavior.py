@@ -21,23 +21,22 @@ ENOUGH_SAMPLES = 100
 def examine_behavior(behavior: Behavior) -> list[Finding]:
     """Columns that are constant or unknown, or that hardly vary at the end, where models are scored."""
     if not len(behavior.time):
-        return [Finding("unknown", "the behaviour has no samples", "choose another series with --behavior")]
+        return [
+            Finding("no_samples", "the behaviour has no samples", "choose another series with --behavior")
+        ]
     last = behavior.time > behavior.time[-1] - ENDING * (behavior.time[-1] - behavior.time[0])
-    unknown: list[str] = []
     constant: list[str] = []
     still: list[str] = []
     for name, column in zip(behavior.names, behavior.values.T.astype(np.float64), strict=True):
         known = np.isfinite(column)
+        # Columns without any value are named by the reader.
         if not known.any():
-            unknown.append(name)
-        elif np.ptp(column[known]) == 0.0:
+            continue
+        if np.ptp(column[known]) == 0.0:
             constant.append(f"{name} is {column[known][0] + 0.0:g} in every sample")
         elif (part := _part_of_sd(column[known & last], column[known & ~last])) < LITTLE:
             still.append(f"{name} by {part:.0%}")
     found = []
-    if unknown:
-        what = f"{', '.join(unknown)}: NaN in every sample"
-        found.append(Finding("unknown", what, "leave such columns out with --outputs"))
     if constant:
         found.append(Finding("constant", "; ".join(constant), "leave such columns out with --outputs"))
     if still:

@@ -16,7 +16,7 @@ class Finding:
 
     Attributes:
         kind: one word for programs: time_unit, clock, trial_time, rates, firing, merged_units, constant,
-            unknown, ending.
+            no_samples, ending.
         what: what it looks like, a sentence.
         fix: what to do, in the imperative; "" where nothing has to be done.
     """

@@ -13,7 +13,8 @@ VERBS = (
     "would holds hold lacks takes take came come comes ended spans reach reaches fits fit covers "
     "cover differ differs lie lies belongs names name contains contain decodes records describes ends "
     "stops starts grew grows exists exist answers answered failed fails diverged expects allow allows "
-    "use uses give gives got leaves sends send prints print writes write lasts requires require fires"
+    "use uses give gives got leaves sends send prints print writes write lasts requires require fires "
+    "look looks states meets"
 )
 
 

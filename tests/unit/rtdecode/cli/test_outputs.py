@@ -29,13 +29,16 @@ OUTPUTS = {
     ("subject", "--open-loop"): ["--seconds", "1"],
     ("demo", "--figure"): [],
     ("detect", "--output"): ["none.npy", "--rate", "30000"],
+    ("import", "--output"): ["none.nwb"],
+    ("export", "--output"): ["none.h5", "--to", "npz"],
 }
 
 #: Written again on purpose: a checkpoint, from which a training is resumed.
 REWRITTEN = {("pretrain", "--checkpoint"): ["none.h5", "--output", "none.safetensors"]}
 
 #: Read, or folders of which the results are made anew from the jobs that are cached there.
-NO_OUTPUTS = {"--config", "--folder", "--watch", "--like", "study --output", "evaluate --output"}
+NO_OUTPUTS = {"--config", "--folder", "--watch", "--like", "--behavior-from", "--reference"}
+NO_OUTPUTS |= {"study --output", "evaluate --output"}
 
 #: What is typed, and words of the line about it.
 WRONG = {

@@ -68,7 +68,6 @@ PER_BIN = RNG.poisson(0.2, (int(SECONDS / 0.02), 8))
         ),
         (replace(GOOD, events=Events(SPIKES[::400], CHANNEL[::400])), "firing", "fewer than 0.05"),
         (hand(HAND, PLACE * [0, 1]), "constant", "x is 0 in every sample"),
-        (hand(HAND, PLACE * [np.nan, 1]), "unknown", "x: NaN in every sample"),
         (
             hand(HAND, np.where(HAND[:, None] > 335, 0.1, 1) * PLACE),
             "ending",
