@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 from nwb_file import SECONDS, write_small_nwb
 
@@ -106,6 +107,51 @@ def test_times_in_milliseconds_are_named_and_scaled(run: Any, nwb: Path) -> None
     assert status == 0
     assert "warning" not in err
     assert read_session(fixed).end_s == pytest.approx(SECONDS, abs=0.1)
+
+
+def in_samples(file: h5py.File) -> None:
+    file["units/spike_times"][:] *= 30_000
+
+
+def in_trial_time(file: h5py.File) -> None:
+    file["units/spike_times"][:] %= 2.0
+
+
+def hand_on_another_clock(file: h5py.File) -> None:
+    file["processing/behavior/hand/timestamps"][:] += 5_000
+
+
+def hand_in_milliseconds(file: h5py.File) -> None:
+    file["processing/behavior/hand/timestamps"][:] *= 1_000
+
+
+def as_rates(file: h5py.File) -> None:
+    del file["units"]
+    rates = file.create_group("acquisition/binned_spikes")
+    rates.attrs["neurodata_type"] = "TimeSeries"
+    counts = np.random.default_rng(0).poisson(0.3, (int(SECONDS / 0.02), 6))
+    rates["data"] = counts * 50.0
+    rates["data"].attrs["unit"] = "n/a"
+    rates["timestamps"] = np.arange(len(counts)) * 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "looks"),
+    [
+        (in_samples, "spike times look like samples at 30 kHz"),
+        (in_trial_time, "these look like times since the start of a trial"),
+        (hand_on_another_clock, "share no time, as if stamped by two clocks"),
+        (hand_in_milliseconds, "times of the behaviour look like milliseconds"),
+        (as_rates, "every count is a multiple of 50, 1 / bin width: these look like rates in Hz"),
+    ],
+)
+def test_each_variant_is_named_by_what_it_looks_like(run: Any, nwb: Path, change: Any, looks: str) -> None:
+    with h5py.File(nwb, "r+") as file:
+        change(file)
+    _, _, err = run("import", nwb)
+    assert looks in err
+    assert "Fix: " in err
+    assert "Traceback" not in err
 
 
 def test_findings_are_kept_in_the_file(run: Any, nwb: Path) -> None:
