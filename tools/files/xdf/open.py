@@ -28,7 +28,7 @@ from rtdecode.tools.files.xdf.samples import StreamFile
 from rtdecode.tools.files.xdf.spikes import Found, counts, raster, single_spikes
 from rtdecode.tools.files.xdf.streams import describe, named
 
-#: Samples by whose values counts are told from behaviour.
+#: Samples, from all over the file, by whose values counts are told from behaviour.
 N_JUDGED = 5_000
 
 #: Counts are kept up to here.
@@ -139,10 +139,10 @@ class _Sorter:
         if not announced and (stream.n_columns < 2 or stream.rate_hz < LEAST_RATE_HZ or kind in SIGNALS):
             self.series.append(series(file))
             return
-        values, judge = file.load(first=N_JUDGED).values, ValueJudge(stream.rate_hz)
+        values, judge = file.load(about=N_JUDGED).values, ValueJudge(stream.rate_hz)
         judge.see(values)
         counted = bool(np.all(values >= 0)) and not judge.fractions
-        if announced or judge.are_rates or (counted and values.max(initial=0) <= MOST_COUNT):
+        if announced or judge.are_rates or (counted and 0 < values.max(initial=0) <= MOST_COUNT):
             self._add(counts(file))
             if not announced:
                 self.series.append(series(file, "other"))
@@ -151,7 +151,7 @@ class _Sorter:
 
     def _take_fast(self, file: StreamFile) -> None:
         found, _ = (
-            ("voltage", "") if "float" in file.stream.format else no_raster(file.load(first=N_JUDGED).values)
+            ("voltage", "") if "float" in file.stream.format else no_raster(file.load(about=N_JUDGED).values)
         )
         if found:
             self.others.append(
