@@ -80,6 +80,18 @@ def test_events_with_labels_are_read_by_them(tmp_path: Path) -> None:
     )
 
 
+def test_spikes_whose_columns_are_not_told_are_listed(tmp_path: Path) -> None:
+    found = _recorded(tmp_path, [[1.0, 0.5]], type="Spikes", channel_format="float32")
+    assert (found.spikes, found.series) == ((), ())
+    assert found.others[0][1].endswith(": no labels say which column is the channel")
+
+
+def test_observed_intervals(tmp_path: Path) -> None:
+    found = _recorded(tmp_path, [[3.5], [7.5]], type="Observed", channel_format="double64")
+    assert found.observed is not None
+    assert found.observed.tolist() == [[1, 3.5], [1.02, 7.5]]
+
+
 def test_a_running_number_that_wraps_around_is_no_loss(tmp_path: Path) -> None:
     rows = [[1, -2], [1, -1], [1, 0], [1, 3]]
     recording = _recorded(tmp_path, rows, _labels("channel", "seq"), channel_format="int16")
