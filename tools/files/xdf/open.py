@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.features import LEAST_RATE_HZ, ValueJudge
@@ -20,7 +21,6 @@ from rtdecode.ingest.signals.layouts import (
     is_markers,
 )
 from rtdecode.ingest.signals.raster import no_raster
-from rtdecode.kernels.arrays import F8
 from rtdecode.tools.files.recording import BinnedSpikes, MarkerList, Recording, Series, SpikeTimes
 from rtdecode.tools.files.xdf.beside import SIGNALS, markers, series
 from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
@@ -96,7 +96,7 @@ class _Sorter:
     markers: list[MarkerList] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
-    observed: F8 | None = None
+    observed: NDArray[np.float64] | None = None
 
     def take(self, file: StreamFile) -> None:
         """Take one stream."""
