@@ -39,8 +39,8 @@ LABELS = {
     "kin_v": "joint_names",
 }
 
-#: Behaviour of another clock, or what is made of the spikes.
-NOT_BEHAVIOR = ("raw_EMG", "raw_force", "trialtable", "smoothed_spike_counts")
+#: Fields beside the behaviour by their beginnings: large ones are not even read.
+OF_ANOTHER_CLOCK, NOT_BEHAVIOR = "raw_", ("raw_", "trialtable", "smoothed_", "spike")
 
 ATTRS = {"monkey": "subject", "dateTime": "date", "datetime": "date", "task": "task", "taskName": "task"}
 
@@ -67,11 +67,14 @@ def _recording(
     spikes: SpikeTimes | BinnedSpikes,
     others: list[tuple[str, str]],
 ) -> Recording:
-    used = {frame, spikes.name, *COUNTS, *NOT_BEHAVIOR}
     found = [
-        made for field in fields if field not in used and (made := _series(fields, field, time)) is not None
+        made
+        for field in fields
+        if field not in (frame, *COUNTS)
+        and not field.startswith(NOT_BEHAVIOR)
+        and (made := _series(fields, field, time)) is not None
     ]
-    others += [(field, "it has another clock") for field in fields if field in ("raw_EMG", "raw_force")]
+    others += [(field, "it has another clock") for field in fields if field.startswith(OF_ANOTHER_CLOCK)]
     others += [(field, "its columns differ from task to task") for field in fields if field == "trialtable"]
     meta = structs(fields.get("meta"))[:1]
     attrs = attrs_of(meta[0], ATTRS) if meta else {}

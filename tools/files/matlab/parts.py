@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -16,8 +17,11 @@ from rtdecode.tools.files.recording import BinnedSpikes, Rows, Series, SpikeTime
 #: Trials are this far apart, s, or so many bins: no label is interpolated, and no history reaches, across it.
 APART_S, APART_BINS = 1.0, 20
 
-#: Names of up to three columns of a position.
+#: Names of up to three columns of a position and of a velocity, and names of fields that are one, or the
+#: signals of electrodes.
 AXES = ("x", "y", "z")
+POSITION, VELOCITY = re.compile(r"pos|_p$", re.I), re.compile(r"vel|_v$", re.I)
+SIGNAL = re.compile(r"lfp|ecog|sbp", re.I)
 
 
 def spike_times(name: str, units: UnitTable, times: Sequence[F8], observed: F8 | None = None) -> SpikeTimes:
@@ -62,34 +66,36 @@ def binned(name: str, units: UnitTable, bins: Bins) -> BinnedSpikes:
 def series(
     name: str, time: F8, values: F8, columns: Sequence[str] = (), units: Sequence[str] = (), clock: str = "t"
 ) -> Series:
-    """Samples f8[T, d] at these times; x, y and z where they are up to three and have no names."""
+    """Samples f8[T, d] at these times; columns without names are called by what the series' name says."""
     d = values.shape[1]
-    named = tuple(columns) if len(columns) == d else AXES[:d] if d <= len(AXES) else _numbered(name, d)
     note = "" if len(time) and np.isfinite(values).any() else "every sample is NaN"
     step_s = float(np.median(np.diff(time))) if len(time) > 1 else math.nan
     return Series(
         name,
-        named,
+        tuple(columns) if len(columns) == d else _column_names(name, d),
         tuple(units) if len(units) == d else ("",) * d,
         len(time),
         1.0 / step_s if step_s > 0 else None,
-        "behavior",
+        "signal" if SIGNAL.search(name) else "behavior",
         lambda: (time, values),
         note,
         clock,
     )
 
 
-def _numbered(name: str, d: int) -> tuple[str, ...]:
-    return tuple(f"{name}_{i}" for i in range(d))
+def _column_names(name: str, d: int) -> tuple[str, ...]:
+    """x, y, z of a position, vx, vy, vz of a velocity, else the name with a number."""
+    if d <= len(AXES) and (VELOCITY.search(name) or POSITION.search(name)):
+        return tuple(f"v{axis}" if VELOCITY.search(name) else axis for axis in AXES[:d])
+    return (name,) if d == 1 else tuple(f"{name}_{i}" for i in range(d))
 
 
-def unit_table(guide: NDArray[Any], array: str = "", names: Sequence[str] = ()) -> UnitTable:
-    """Units by their electrode and number, [n, 2]; names of the electrodes where they have some."""
+def unit_table(guide: NDArray[Any], array: str = "") -> UnitTable:
+    """Units by their electrode and number, [n, 2]."""
     pairs = [(int(electrode), int(unit)) for electrode, unit in guide]
     before = f"{array} " if array else ""
-    ids = [f"{before}{names[i] if names else electrode}.{unit}" for i, (electrode, unit) in enumerate(pairs)]
-    electrodes = tuple(names[i] if names else str(electrode) for i, (electrode, _) in enumerate(pairs))
+    ids = [f"{before}{electrode}.{unit}" for electrode, unit in pairs]
+    electrodes = tuple(str(electrode) for electrode, _ in pairs)
     number_of = np.array([unit for _, unit in pairs], np.int64)
     return UnitTable(
         all_different(ids),

@@ -105,6 +105,11 @@ class Contents:
     streams: dict[int, Chunks] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
 
+    def name_of(self, number: int) -> str:
+        """The name of a stream, for people."""
+        header = self.streams[number].header
+        return (header is not None and header.findtext("name")) or f"stream {number}"
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[BinaryIO]:
@@ -162,7 +167,8 @@ def scan(file: BinaryIO) -> Contents:
             if stream not in contents.streams and tag != STREAM_HEADER:
                 orphans += tag == SAMPLES
             elif not _take(contents.streams.setdefault(stream, Chunks()), tag, file, (start, end)):
-                contents.lost.append(f"a chunk of {end - start:,} bytes of stream {stream} is damaged")
+                whose = contents.name_of(stream)
+                contents.lost.append(f"a chunk of {end - start:,} bytes of {whose} is damaged")
         position = end
     if orphans:
         contents.lost.append(f"{orphans} chunks of samples belong to no stream that is described before them")
@@ -235,7 +241,7 @@ def _what_was_lost(file: BinaryIO, contents: Contents, position: int, after: int
     if form and len(raw) == struct.calcsize(form) + 6:
         _, tag, stream = struct.unpack(f"{form}HI", raw)
         n = n_samples_at(file) if tag == SAMPLES and stream in contents.streams else None
-        whose = "" if n is None else f", up to {n:,} samples of stream {stream}"
+        whose = "" if n is None else f", up to {n:,} samples of {contents.name_of(stream)}"
     return f"the file ends in the middle of a chunk: its last {size - position:,} bytes{whose} are lost"
 
 

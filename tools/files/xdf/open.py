@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.ingest.signals.layouts import (
@@ -26,9 +27,9 @@ from rtdecode.tools.files.xdf.chunks import GZIP, MAGIC, Contents, opened, scan
 from rtdecode.tools.files.xdf.decode import DTYPES
 from rtdecode.tools.files.xdf.samples import StreamFile
 from rtdecode.tools.files.xdf.spikes import Found, counts, raster, single_spikes
-from rtdecode.tools.files.xdf.streams import describe, named
+from rtdecode.tools.files.xdf.streams import OBSERVED, describe, named
 
-#: Samples by whose values counts are told from behaviour.
+#: Samples, from all over the file, by whose values counts are told from behaviour.
 N_JUDGED = 5_000
 
 #: Counts are kept up to here.
@@ -79,6 +80,7 @@ def open_xdf(path: Path) -> Recording:
         tuple(sorter.spikes),
         tuple(sorter.series),
         markers=tuple(sorter.markers),
+        observed=sorter.observed,
         attrs={"date": date} if (date := _of_header(contents, "datetime")) else {},
         notes=(*contents.lost, *_unfinished(contents), *sorter.notes),
         others=tuple(sorter.others),
@@ -94,6 +96,7 @@ class _Sorter:
     markers: list[MarkerList] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
+    observed: NDArray[np.float64] | None = None
 
     def take(self, file: StreamFile) -> None:
         """Take one stream."""
@@ -117,8 +120,14 @@ class _Sorter:
             if lost := n - len(self.markers[-1].time):
                 self.notes.append(f"{stream.name}: {lost:,} samples are in damaged chunks, and lost")
             return
+        if stream.type == OBSERVED and (stream.n_columns, stream.rate_hz) == (1, 0.0):
+            samples = file.load()
+            self.observed = np.stack((samples.time, samples.values[:, 0]), axis=1).astype(np.float64)
+            return
         layout = _layout(stream)
-        if layout is None or layout is Layout.FEATURES:
+        if layout is None and "spik" in stream.type.lower() and not stream.rate_hz:
+            self.others.append((stream.name, f"{stream}: no labels say which column is the channel"))
+        elif layout is None or layout is Layout.FEATURES:
             self.series.append(series(file))
         elif layout is Layout.COUNTS:
             self._take_counts(file)
@@ -139,10 +148,10 @@ class _Sorter:
         if not announced and (stream.n_columns < 2 or stream.rate_hz < LEAST_RATE_HZ or kind in SIGNALS):
             self.series.append(series(file))
             return
-        values, judge = file.load(first=N_JUDGED).values, ValueJudge(stream.rate_hz)
+        values, judge = file.load(about=N_JUDGED).values, ValueJudge(stream.rate_hz)
         judge.see(values)
         counted = bool(np.all(values >= 0)) and not judge.fractions
-        if announced or judge.are_rates or (counted and values.max(initial=0) <= MOST_COUNT):
+        if announced or judge.are_rates or (counted and 0 < values.max(initial=0) <= MOST_COUNT):
             self._add(counts(file))
             if not announced:
                 self.series.append(series(file, "other"))
@@ -151,7 +160,7 @@ class _Sorter:
 
     def _take_fast(self, file: StreamFile) -> None:
         found, _ = (
-            ("voltage", "") if "float" in file.stream.format else no_raster(file.load(first=N_JUDGED).values)
+            ("voltage", "") if "float" in file.stream.format else no_raster(file.load(about=N_JUDGED).values)
         )
         if found:
             self.others.append(

@@ -70,18 +70,18 @@ class StreamFile:
     stream: StreamDescription
     chunks: Chunks
 
-    def load(self, *, first: int | None = None, reduce: Reduce | None = None) -> Samples:
+    def load(self, *, about: int | None = None, reduce: Reduce | None = None) -> Samples:
         """Read its samples.
 
         Args:
-            first: only chunks until there are so many samples, None for all.
+            about: so many samples, in chunks from all over the file; None for all.
             reduce: what is kept of each chunk, so that wide samples are never in memory together.
 
         Raises:
             RtdecodeError: pyxdf is not installed, or cannot read them.
         """
         load_xdf = _pyxdf()
-        decoder, waiting = Decoder(self.stream), iter(self._taken(first))
+        decoder, waiting = Decoder(self.stream), iter(self._taken(about))
         with opened(self.path) as file:
 
             def decoded(_: Any, __: Any, info: Any, ___: Any) -> tuple[Any, Any, Any]:
@@ -95,7 +95,7 @@ class StreamFile:
                 # Damaged clock offsets are beyond its numbers.
                 with warnings.catch_warnings(action="ignore"):
                     (found,), _ = load_xdf(
-                        BytesIO(self._without_samples(first)), dejitter_timestamps=False, on_chunk=decoded
+                        BytesIO(self._without_samples(about)), dejitter_timestamps=False, on_chunk=decoded
                     )
             except Exception as error:
                 raise RtdecodeError(
@@ -110,13 +110,11 @@ class StreamFile:
         segments = found["info"]["clock_segments"] or [(0, len(found["time_stamps"]) - 1)]
         return Samples(found["time_stamps"], values, tuple(segments))
 
-    def _taken(self, first: int | None) -> list[SampleChunk]:
-        """The chunks until there are so many samples."""
-        before = np.cumsum([0, *(each.n for each in self.chunks.samples)])
-        n = len(self.chunks.samples) if first is None else int(np.searchsorted(before, first))
-        return self.chunks.samples[:n]
+    def _taken(self, about: int | None) -> list[SampleChunk]:
+        """All chunks, or every so many, for about so many samples."""
+        return self.chunks.samples[:: max(1, self.chunks.n_samples // about) if about else 1]
 
-    def _without_samples(self, first: int | None) -> bytes:
+    def _without_samples(self, about: int | None) -> bytes:
         """This stream alone, as a file: the header that pyxdf needs, chunks of no samples, clock offsets.
 
         A boundary follows each chunk, so that a damaged one costs no other.
@@ -129,7 +127,7 @@ class StreamFile:
         )
         parts = [MAGIC, chunk(STREAM_HEADER, number + header.encode())]
         empty = chunk(SAMPLES, number + b"\x01\x00") + chunk(BOUNDARY, SIGNATURE)
-        parts += [empty] * len(self._taken(first))
+        parts += [empty] * len(self._taken(about))
         parts += [chunk(CLOCK_OFFSET, number + offset) for offset in self.chunks.clock_offsets]
         if self.chunks.footer_n is not None:
             footer = f"<info><sample_count>{self.chunks.footer_n}</sample_count></info>"

@@ -10,6 +10,10 @@ from xml.etree.ElementTree import Element
 
 from rtdecode.ingest.signals.layouts import NUMERIC_FORMATS, StreamDescription
 
+#: Type of a stream of intervals in which the array was recorded: stamped at the start of each, its value the
+#: stop. `rtdecode export` writes one.
+OBSERVED = "Observed"
+
 
 def describe(header: Element) -> StreamDescription | None:
     """What the header of a stream says, as an LSL outlet would announce it; None if it has no samples."""

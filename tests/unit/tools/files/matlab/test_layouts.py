@@ -169,7 +169,10 @@ def test_xds(tmp_path: Path, version: str) -> None:
         "spikes": cell([column(0.01, 0.02), NOTHING]),
         "spike_counts": np.array([[2.0, 0], [0, 0], [0, 0]]),
         "unit_names": cell(["elec1", "elec2"]),
+        "spike_waveforms": cell([np.ones((3, 48)), np.ones((3, 48))]),
         "curs_p": np.array([[1.0, 2], [3, 4], [5, 6]]),
+        "curs_v": np.ones((3, 2)),
+        "force": np.ones((3, 2)),
         "EMG": np.array([[1.0, 2, 3, 4], [3, 4, 5, 6], [5, 6, 7, 8]]),
         "EMG_names": cell(["FCR", "ECR", "FCU", "ECU"]),
         "raw_EMG": np.ones((9, 4)),
@@ -188,6 +191,8 @@ def test_xds(tmp_path: Path, version: str) -> None:
     series = _series(found)
     assert {name: columns for name, (columns, _, _) in series.items()} == {
         "curs_p": ("x", "y"),
+        "curs_v": ("vx", "vy"),
+        "force": ("force_0", "force_1"),
         "EMG": ("FCR", "ECR", "FCU", "ECU"),
     }
     assert found.series[0].read()[0].tolist() == [0, 0.05, 0.1]

@@ -35,5 +35,5 @@ def test_like_pyxdf(tmp_path: Path, form: str) -> None:
     samples = StreamFile(path, stream, chunks).load()
     assert np.allclose(samples.time, expected["time_stamps"], rtol=0, atol=1e-9)
     assert samples.values.tolist() == np.array(expected["time_series"], object).tolist()
-    assert len(StreamFile(path, stream, chunks).load(first=9).time) == 16
+    assert len(StreamFile(path, stream, chunks).load(about=14).time) == 24
     assert StreamFile(path, stream, chunks).load(reduce=lambda values: values[:, :1]).values.shape == (40, 1)

@@ -80,6 +80,18 @@ def test_events_with_labels_are_read_by_them(tmp_path: Path) -> None:
     )
 
 
+def test_spikes_whose_columns_are_not_told_are_listed(tmp_path: Path) -> None:
+    found = _recorded(tmp_path, [[1.0, 0.5]], type="Spikes", channel_format="float32")
+    assert (found.spikes, found.series) == ((), ())
+    assert found.others[0][1].endswith(": no labels say which column is the channel")
+
+
+def test_observed_intervals(tmp_path: Path) -> None:
+    found = _recorded(tmp_path, [[3.5], [7.5]], type="Observed", channel_format="double64")
+    assert found.observed is not None
+    assert found.observed.tolist() == [[1, 3.5], [1.02, 7.5]]
+
+
 def test_a_running_number_that_wraps_around_is_no_loss(tmp_path: Path) -> None:
     rows = [[1, -2], [1, -1], [1, 0], [1, 3]]
     recording = _recorded(tmp_path, rows, _labels("channel", "seq"), channel_format="int16")
@@ -135,6 +147,8 @@ def test_counts_are_told_by_their_values_or_their_type(tmp_path: Path) -> None:
     assert _counts(rates).read(np.array([0]))[1].round(6).tolist() == [[10.5]]
     position = _recorded(tmp_path, [[0.5, 3], [2, 0]], channel_format="float32", nominal_srate=50)
     assert (position.spikes, position.series[0].role) == ((), "behavior")
+    rest = _recorded(tmp_path, [[0, 0], [0, 0]], channel_format="float32", nominal_srate=50)
+    assert (rest.spikes, rest.series[0].role) == ((), "behavior")
     eeg = _recorded(tmp_path, [[1, 3], [2, 0]], type="EEG", channel_format="int16", nominal_srate=50)
     assert (eeg.spikes, eeg.series[0].role) == ((), "signal")
 
@@ -186,3 +200,12 @@ def test_a_rate_that_is_off_is_told(tmp_path: Path) -> None:
     found = open_xdf(file.write(tmp_path / "a.xdf"))
     assert _counts(found).bin_width_s is None
     assert found.notes == ("C: announces 100 Hz, and its stamps say 50 Hz",)
+
+
+def test_a_hand_that_rests_at_first_is_behaviour(tmp_path: Path) -> None:
+    file = XdfFile()
+    file.header(1, name="hand", type="X", nominal_srate=100, channel_count=2, channel_format="float32")
+    for k in range(200):
+        file.samples(1, [k + 0.01 * i for i in range(100)], [[1.0, 2.0 + (k > 100) * 0.5]] * 100)
+    found = open_xdf(file.write(tmp_path / "a.xdf"))
+    assert (found.spikes, [each.role for each in found.series]) == ((), ["behavior"])

@@ -88,7 +88,7 @@ def test_a_file_that_was_not_closed_and_cut(tmp_path: Path) -> None:
     (tmp_path / "a.xdf").write_bytes(whole[: whole.index(np.array(4.6).tobytes())])
     found = open_xdf(tmp_path / "a.xdf")
     assert found.notes[0].startswith("the file ends in the middle of a chunk: its last ")
-    assert found.notes[0].endswith(" bytes, up to 2 samples of stream 1 are lost")
+    assert found.notes[0].endswith(" bytes, up to 2 samples of M1 are lost")
     assert found.spikes[0].read(np.arange(6))[0].tolist()[-1] == 103.6
     with gzip.open(tmp_path / "b.xdfz", "wb") as packed:
         packed.write(whole)
