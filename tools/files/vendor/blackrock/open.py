@@ -74,21 +74,22 @@ def _resets(added: F8) -> tuple[str, ...]:
 
 def _spikes(events: nev.Events, added: F8) -> SpikeTimes:
     """Rows for all units, and for each electrode that the file names, also without a spike."""
-    unit_of = events.electrode.astype(np.int64) << 8 | events.unit
-    met, row = np.unique(unit_of, return_inverse=True)
+    unit_of = events.electrode.astype(np.uint32) << 8 | events.unit
+    row_of = np.zeros(nev.LAST_ELECTRODE + 1 << 8, np.uint32)
+    row_of[unit_of] = 1
+    met = np.flatnonzero(row_of)
     with_spikes = set((met >> 8).tolist())
     labels = events.labels
     silent = [each for each in labels if each not in with_spikes and not _is_input(each, labels[each])]
-    every = np.concatenate((met, np.array(silent, np.int64) << 8))
-    order = np.argsort(every)
-    row_of = np.empty(len(every), np.uint32)
-    row_of[order] = np.arange(len(every))
-    electrodes, numbers = every[order] >> 8, every[order] & 255
+    every = np.sort(np.concatenate((met, np.array(silent, np.int64) << 8)))
+    row_of[every] = np.arange(len(every), dtype=np.uint32)
+    electrodes, numbers = every >> 8, every & 255
     unique = len(set(labels.values())) == len(labels)
     named = tuple((unique and labels.get(each)) or str(each) for each in electrodes.tolist())
     ids = tuple(f"{e}/{n}" for e, n in zip(electrodes.tolist(), numbers.tolist(), strict=True))
     table = UnitTable(ids, named, numbers, columns={"electrode_id": electrodes})
-    return spikes_of("spikes", table, events.time + added[events.run], row_of[row])
+    time = events.time + added[events.run] if len(added) > 1 else events.time
+    return spikes_of("spikes", table, time, row_of[unit_of])
 
 
 def _is_input(electrode: int, label: str) -> bool:
