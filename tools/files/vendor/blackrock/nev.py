@@ -160,6 +160,7 @@ def _marked(packets: NDArray[Any], time: F8, run: NDArray[np.int64]) -> list[Mar
 
 
 def _labels(extended: NDArray[Any]) -> dict[int, str]:
+    extended = extended[extended["electrode"] <= LAST_ELECTRODE]
     labels = {int(each["electrode"]): "" for each in extended if each["id"] == b"NEUEVWAV"}
     labels |= {int(each["electrode"]): text(each["text"]) for each in extended if each["id"] == b"NEUEVLBL"}
     return labels

@@ -11,7 +11,7 @@ from rtdecode.tools.files.recording import F8, MarkerList, Recording, Series, Sp
 from rtdecode.tools.files.tables.labels import spikes_of
 from rtdecode.tools.files.vendor.binary import first_bytes
 from rtdecode.tools.files.vendor.blackrock import nev, nsx
-from rtdecode.tools.files.vendor.inputs import RAW_HZ, why_voltage
+from rtdecode.tools.files.vendor.inputs import RAW_HZ, thinned, why_voltage
 from rtdecode.tools.files.vendor.runs import Stretch, shifts
 
 
@@ -46,11 +46,7 @@ def open_blackrock(path: Path) -> Recording:
         path,
         f"Blackrock {events[0].version}" if events else "Blackrock NSx",
         tuple(_spikes(each, added) for each in events),
-        tuple(
-            _series(each, added)
-            for each in signals
-            if each.n_samples and each.rate_hz < RAW_HZ and _analog(each)
-        ),
+        tuple(_series(each, added) for each in signals if each.n_samples and _analog(each)),
         markers=tuple(each for one in events for each in _markers(one, added)),
         observed=_observed(max(recorded, key=len), added) if recorded else None,
         attrs={key: text for each in parts for key, text in each.attrs.items()},
@@ -119,11 +115,13 @@ def _series(signals: nsx.Signals, added: F8) -> Series:
         name,
         tuple(each.label for each in chosen),
         tuple(each.unit for each in chosen),
-        signals.n_samples,
-        signals.rate_hz,
+        signals.n_read,
+        signals.rate_hz / signals.step,
         "behavior",
         lambda: (signals.times(added), signals.values(columns)),
-        note="" if signals.timed else "the file has no times: its first sample is taken for 0 s",
+        note=thinned(signals.rate_hz)[1]
+        if signals.timed
+        else "the file has no times: its first sample is at 0 s",
         clock=name,
     )
 
@@ -132,5 +130,5 @@ def _others(signals: nsx.Signals) -> list[tuple[str, str]]:
     name = signals.path.name
     if not signals.n_samples:
         return [(name, "it has no samples")]
-    n = len(signals.channels) - (0 if signals.rate_hz >= RAW_HZ else len(_analog(signals)))
+    n = len(signals.channels) - len(_analog(signals))
     return [(name, why_voltage(n, signals.rate_hz))] if n else []
