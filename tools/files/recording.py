@@ -109,6 +109,10 @@ class Series:
         read: () → time f8[T], seconds, and values f8[T, d], NaN where unknown.
         note: what is odd about it, a sentence ("every sample is NaN"), else "".
         clock: series of one value share their sample times; "" where nothing is known.
+        kinds: of each column of features, as of `rtdecode.session.layout.Features`, "" where it is not said;
+            () where none is.
+        stamps: "end" where a sample is stamped at the end of the interval that it covers, "" where a stamp is
+            the moment of its sample.
     """
 
     name: str
@@ -120,6 +124,8 @@ class Series:
     read: Callable[[], tuple[F8, F8]]
     note: str = ""
     clock: str = ""
+    kinds: tuple[str, ...] = ()
+    stamps: str = ""
 
 
 @dataclass(frozen=True, eq=False)
