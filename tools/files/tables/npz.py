@@ -130,7 +130,7 @@ def _take_spikes(found: _Found) -> None:
     (channels, of_channel), (units, of_unit) = pairs
     met, inverse = np.unique(of_channel * len(units) + of_unit, return_inverse=True)
     found_labels: list[Label] = [(channels[i // len(units)], units[i % len(units)]) for i in met.tolist()]
-    silent = map(str, range(int(min(n_channels, MAX_CHANNELS))))
+    silent = map(str, range(int(n_channels) if 0 < n_channels <= MAX_CHANNELS else 0))
     found.spikes.append(labels.spikes("spikes", time, labels.number(found_labels)[inverse], silent))
     arrays.drop(key, channel, unit)
 
