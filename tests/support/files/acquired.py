@@ -133,3 +133,30 @@ def write_legacy_open_ephys(folder: Path, spikes: NDArray[np.int64], first: int)
         for at, unit in spikes.tolist()
     )
     (folder / "SE0.spikes").write_bytes(one + data)
+
+
+def write_neuralynx(folder: Path, spikes: NDArray[np.int64], events: dict[int, str]) -> None:
+    """A folder of Cheetah 5.6 with a single electrode and its events.
+
+    Args:
+        folder: of the recording.
+        spikes: i8[k, 2], microseconds and cluster of each.
+        events: text by microseconds.
+    """
+    folder.mkdir()
+    lines = ["######## Neuralynx Data File Header", "## File Name C:\\day\\SE1.nse"]
+    lines += ["## Time Opened (m/d/y): 11/28/2016  (h:m:s.ms) 21:50:33.322"]
+    lines += ["## Time Closed (m/d/y): 11/28/2016  (h:m:s.ms) 22:44:41.145", "-CheetahRev 5.6.3"]
+    lines += ["-SamplingFrequency 32000", "-ADMaxValue 32767", "-ADBitVolts 0.0000000305", "-NumADChannels 1"]
+    lines += ["-InputRange 1000", "-InputInverted True", "-WaveformLength 32"]
+    electrode, all_events = (
+        "\r\n".join([*lines, *named, ""]).encode().ljust(1 << 14, b"\0")
+        for named in (["-AcqEntName SE1", "-ADChannel 7"], ["-AcqEntName Events"])
+    )
+    data = (struct.pack("<QII8I32h", at, 7, unit, *(0,) * 40) for at, unit in spikes.tolist())
+    (folder / "SE1.nse").write_bytes(electrode + b"".join(data))
+    rows = (
+        struct.pack("<hhhQhhhhh8i128s", 0, 0, 2, at, 11, 0, 0, 0, 0, *(0,) * 8, text.encode())
+        for at, text in events.items()
+    )
+    (folder / "Events.nev").write_bytes(all_events + b"".join(rows))

@@ -57,8 +57,9 @@ def _tables(session: Session) -> Iterator[tuple[str, dict[str, Any], Table]]:
         yield "counts", {"bin_width_s": session.counts.bin_width_s}, _counts(session.counts)
     for kind, samples in (("features", session.features), ("behavior", session.behavior)):
         if samples is not None:
+            stated = {} if session.features is not samples else {"kinds": session.features.kinds}
             headers = _headers(samples.names, samples.units)
-            yield kind, {}, [(["time [s]"], samples.time), (headers, samples.values)]
+            yield kind, stated, [(["time [s]"], samples.time), (headers, samples.values)]
     if session.trials is not None:
         yield "trials", {}, _trials(session.trials)
     if (markers := session.markers) is not None:

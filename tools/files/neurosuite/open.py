@@ -52,7 +52,7 @@ def open_neurosuite(path: Path) -> Recording:
     rate = _number(_RATE, said)
     if not rate:
         raise RtdecodeError(
-            "states no sampling rate of the acquisition system",
+            "has no sampling rate of the acquisition system",
             where=str(described),
             fix="export it from NDManager",
         )

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.schema import MAX_CHANNELS
 from rtdecode.tools.files.recording import (
     F8,
     BinnedSpikes,
@@ -36,11 +37,22 @@ OWN = "rtdecode "
 ROLES = {"features": "signal", "decoded": "other"}
 
 
+@dataclass(frozen=True)
+class _Stated:
+    """What a file that rtdecode wrote states of itself; `kind` is its name then, without the ending."""
+
+    kind: str | None = None
+    n_channels: int = 0
+    bin_width_s: float | None = None
+    kinds: tuple[str, ...] = ()
+    attrs: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass
 class _File:
     table: TextTable
     columns: list[Column]
-    stated: Mapping[str, Any]
+    stated: _Stated
     notes: list[str] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
 
@@ -87,7 +99,7 @@ def csv_recording(path: Path) -> Recording:
     table = read_header(path)
     columns = [names.column(i, name) for i, name in enumerate(table.names) if name.strip()]
     file = _File(table, columns, _stated(table, path))
-    kind = file.stated.get("kind")
+    kind = file.stated.kind
     starts = file.times(names.STARTS) if kind in (None, "trials") else None
     stops = file.times(names.STOPS) if starts else None
     timed = file.times(names.TIMES | names.BIN_TIMES.keys())
@@ -112,23 +124,29 @@ def csv_recording(path: Path) -> Recording:
         path,
         "CSV",
         **found,
-        attrs=file.stated.get("attrs", {}),
+        attrs=file.stated.attrs,
         notes=tuple(file.notes),
         others=tuple(file.others),
     )
 
 
-def _stated(table: TextTable, path: Path) -> Mapping[str, Any]:
+def _stated(table: TextTable, path: Path) -> _Stated:
     for comment in table.comments:
         if comment.startswith(OWN + "{"):
             try:
-                stated = json.loads(comment.removeprefix(OWN))
-                return {**stated, "attrs": {str(k): str(v) for k, v in dict(stated.get("attrs", {})).items()}}
-            except (ValueError, TypeError) as error:
-                raise RtdecodeError(
-                    f"has a damaged first line: {error}", where=str(path), fix="export it again"
-                ) from error
-    return {}
+                said = json.loads(comment.removeprefix(OWN))
+                width = said.get("bin_width_s")
+                return _Stated(
+                    str(said["kind"]),
+                    min(int(said.get("n_channels", 0)), MAX_CHANNELS),
+                    None if width is None else float(width),
+                    tuple(map(str, said.get("kinds", ()))),
+                    {str(key): str(text) for key, text in dict(said.get("attrs", {})).items()},
+                )
+            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+                what = f"has a damaged first line: {error}"
+                raise RtdecodeError(what, where=str(path), fix="export it again") from error
+    return _Stated()
 
 
 def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit: Column | None) -> SpikeTimes:
@@ -140,7 +158,7 @@ def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit:
             for each in (channel, unit)
         ]
         numbers.append(labels.number(zip(*texts, strict=True)))
-    silent = range(int(file.stated.get("n_channels", 0)))
+    silent = range(file.stated.n_channels)
     number = np.concatenate(numbers or [np.zeros(0, np.uint32)])
     file.others += [
         (each.name, "a further column of the spikes") for each in file.without(timed[0], channel, unit)
@@ -162,7 +180,7 @@ def _text_column(file: _File, time: Column, by_key: Mapping[str, Column]) -> Col
 
 def _markers(file: _File, timed: tuple[Column, F8], text: Column) -> MarkerList:
     texts = [cells[text.index] for _, cells in file.table.rows()]
-    said = [i for i, each in enumerate(texts) if each.strip() or file.stated]
+    said = [i for i, each in enumerate(texts) if each.strip() or file.stated.kind]
     return MarkerList(file.stem, timed[1][said], tuple(texts[i] for i in said))
 
 
@@ -243,12 +261,13 @@ def _series(file: _File, name: str, members: Sequence[Column], time: F8, role: s
         role,
         lambda: (time, file.table.numbers(indices)),
         clock=file.stem,
+        kinds=file.stated.kinds if len(file.stated.kinds) == len(members) else (),
+        stamps="end" if file.stated.kind == "features" else "",
     )
 
 
 def _binned(file: _File, counts: Sequence[Column], time: F8 | None, stamps: str | None) -> BinnedSpikes:
     first = np.arange(sum(1 for _ in file.table.rows()), dtype=np.float64) if time is None else time
-    width = file.stated.get("bin_width_s")
     table = UnitTable(
         tuple(each.name for each in counts), tuple(names.counted(each.name) or "" for each in counts)
     )
@@ -259,7 +278,7 @@ def _binned(file: _File, counts: Sequence[Column], time: F8 | None, stamps: str 
         file.stem,
         table,
         len(first),
-        float(width) if width else None,
+        file.stated.bin_width_s,
         stamps,
         read,
         units_of_values=rates if rates.lower() in ("hz", "spikes/s") else "",

@@ -49,8 +49,10 @@ def spikes_of(name: str, units: UnitTable, time: F8, row: NDArray[np.uint32]) ->
     """Spikes that are in memory: `time` f8[n], seconds, and `row` u4[n], index into `units`."""
 
     def read(rows: Rows) -> tuple[F8, NDArray[np.uint32]]:
-        chosen = np.isin(row, rows)
-        return time[chosen], row[chosen]
+        wanted = np.zeros(len(units.ids), np.bool_)
+        wanted[rows] = True
+        chosen = wanted[row]
+        return (time, row) if wanted.all() else (time[chosen], row[chosen])
 
     return SpikeTimes(name, units, len(time), read)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.schema import MAX_CHANNELS
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Recording, Rows, SpikeTimes, UnitTable
 from rtdecode.tools.files.tables import names
 from rtdecode.tools.files.tables.arrays import ONE, Arrays
@@ -129,7 +130,7 @@ def _take_spikes(found: _Found) -> None:
     (channels, of_channel), (units, of_unit) = pairs
     met, inverse = np.unique(of_channel * len(units) + of_unit, return_inverse=True)
     found_labels: list[Label] = [(channels[i // len(units)], units[i % len(units)]) for i in met.tolist()]
-    silent = map(str, range(int(n_channels)))
+    silent = map(str, range(int(n_channels) if 0 < n_channels <= MAX_CHANNELS else 0))
     found.spikes.append(labels.spikes("spikes", time, labels.number(found_labels)[inverse], silent))
     arrays.drop(key, channel, unit)
 

@@ -111,7 +111,9 @@ def _table(arrays: Arrays, key: str, clock: tuple[str, F8], n_samples: int) -> S
 
     role = ROLES.get(key.split("_")[0], "behavior")
     name = arrays.name(key).removesuffix("/values")
-    return Series(name, columns, units, n_samples, rate_of(time), role, read, clock=clock[0])
+    kinds = arrays.texts(n, f"{key}_kinds") or ()
+    stamps = "end" if kinds else ""
+    return Series(name, columns, units, n_samples, rate_of(time), role, read, "", clock[0], kinds, stamps)
 
 
 def _of_columns(

@@ -6,6 +6,8 @@ import re
 
 #: From this rate on signals are voltage in which spikes can be detected.
 RAW_HZ = 10_000
+#: Inputs that are sampled as fast as that keep about so many samples a second.
+INPUT_HZ = 1000.0
 
 _VOLTAGE = re.compile(r"^(fp|lfp|wb|spk|ad\d|ch_?\d|csc|[a-d]-\d|eeg|elec|chan)", re.IGNORECASE)
 
@@ -15,6 +17,12 @@ _BESIDE = re.compile(r"supply|digital|sync|temp|stim", re.IGNORECASE)
 def is_input(name: str) -> bool:
     """Whether a channel is no electrode's, by its name: joystick, eye tracker, photodiode."""
     return not _VOLTAGE.match(name)
+
+
+def thinned(rate_hz: float) -> tuple[int, str]:
+    """Which of its samples an input keeps, every n-th, and a note of it."""
+    step = max(1, round(rate_hz / INPUT_HZ)) if rate_hz >= RAW_HZ else 1
+    return step, f"every {step}th of its samples at {rate_hz:g} Hz" if step > 1 else ""
 
 
 def role_of(stream: str) -> str:

@@ -22,6 +22,7 @@ HEADER = np.dtype(
     ]
 )  # fmt: skip
 EXTENDED = np.dtype([("id", "S8"), ("electrode", "<u2"), ("text", "S16"), ("rest", "S6")])
+SPIKE = np.dtype([("time", "f8"), ("id", "u2"), ("unit", "u1"), ("run", "u2")])
 PIECE_BYTES = 1 << 24
 
 DIGITAL, COMMENT = 0, 0xFFFF
@@ -42,7 +43,7 @@ class Events:
         time: f8[n], of each spike, seconds of the file's clock.
         electrode: u2[n], id of its electrode.
         unit: u1[n], 0 for unsorted, 255 for noise.
-        run: i8[n], the run of the clock that it belongs to, from 0.
+        run: u2[n], the run of the clock that it belongs to, from 0.
         marked: each event: name of its list ("digital", "serial", "comments"), seconds, text and run.
         stretches: of the spikes and events, one a run.
         attrs: as of `Recording`.
@@ -54,7 +55,7 @@ class Events:
     time: F8
     electrode: NDArray[np.uint16]
     unit: NDArray[np.uint8]
-    run: NDArray[np.int64]
+    run: NDArray[np.uint16]
     marked: list[Marked]
     stretches: list[Stretch]
     attrs: dict[str, str]
@@ -76,7 +77,8 @@ def read_nev(path: Path) -> Events:
             raise broken(path, f"its header announces packets of {size} bytes after {start}")
         file.seek(start)
         per_second = float(header["resolution"])
-        pieces: list[NDArray[Any]] = []
+        # The hour of a large array has more spikes than may be held twice.
+        found, n_spikes = np.empty(max(0, path.stat().st_size - start) // size, SPIKE), 0
         marked: list[Marked] = []
         clock, rest = _Clock(per_second), 0
         while data := file.read(PIECE_BYTES // size * size):
@@ -84,11 +86,13 @@ def read_nev(path: Path) -> Events:
             packets = np.frombuffer(data, packet, n)
             packets = packets[(packets["id"] <= LAST_ELECTRODE) | (packets["id"] == COMMENT)]
             time, run = clock.read(packets["time"])
-            columns = _columns(packets, time, run)
-            pieces.append(columns[(columns["id"] != DIGITAL) & (columns["id"] != COMMENT)])
+            spikes = np.flatnonzero((packets["id"] != DIGITAL) & (packets["id"] != COMMENT))
+            here = found[n_spikes : n_spikes + len(spikes)]
+            here["time"], here["run"] = time[spikes], run[spikes]
+            here["id"], here["unit"] = packets["id"][spikes], packets["unit"][spikes]
+            n_spikes += len(spikes)
             marked += _marked(packets, time, run)
-    none = np.zeros(0)
-    found = np.concatenate(pieces) if pieces else _columns(np.zeros(0, packet), none, none)
+    found = found[:n_spikes]
     return Events(
         f"{header['major']}.{header['minor']}",
         _labels(extended),
@@ -140,13 +144,6 @@ class _Clock:
         return time, run
 
 
-def _columns(packets: NDArray[Any], time: F8, run: NDArray[Any]) -> NDArray[Any]:
-    columns = np.empty(len(packets), [("time", "f8"), ("id", "u2"), ("unit", "u1"), ("run", "i8")])
-    columns["time"], columns["run"] = time, run
-    columns["id"], columns["unit"] = packets["id"], packets["unit"]
-    return columns
-
-
 def _marked(packets: NDArray[Any], time: F8, run: NDArray[np.int64]) -> list[Marked]:
     """Digital inputs (the port's value) and comments."""
     found = []
@@ -163,6 +160,7 @@ def _marked(packets: NDArray[Any], time: F8, run: NDArray[np.int64]) -> list[Mar
 
 
 def _labels(extended: NDArray[Any]) -> dict[int, str]:
+    extended = extended[extended["electrode"] <= LAST_ELECTRODE]
     labels = {int(each["electrode"]): "" for each in extended if each["id"] == b"NEUEVWAV"}
     labels |= {int(each["electrode"]): text(each["text"]) for each in extended if each["id"] == b"NEUEVLBL"}
     return labels

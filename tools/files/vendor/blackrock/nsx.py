@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from rtdecode.tools.files.recording import F8
 from rtdecode.tools.files.vendor.binary import broken, date, records, text
+from rtdecode.tools.files.vendor.inputs import thinned
 from rtdecode.tools.files.vendor.runs import PAUSE_S, RESET_S, Stretch, stretches
 
 IDS = (b"NEURALSG", b"NEURALCD", b"BRSMPGRP")
@@ -88,6 +89,17 @@ class Signals:
     notes: tuple[str, ...]
 
     @property
+    def step(self) -> int:
+        """Of the inputs, every so manyth sample is read."""
+        return thinned(self.rate_hz)[0]
+
+    @property
+    def n_read(self) -> int:
+        """Samples that `times` and `values` give."""
+        parts = [block.n for block in self.blocks] if self.header_bytes is None else [self.n_samples]
+        return sum(-(-n // self.step) for n in parts)
+
+    @property
     def ptp(self) -> np.dtype[Any]:
         """A sample of a PTP file."""
         return np.dtype(
@@ -104,19 +116,20 @@ class Signals:
         return stretches(zip(starts.tolist(), stops.tolist(), strict=True))
 
     def times(self, added: F8) -> F8:
-        """f8[n_samples], seconds, with what is added in each run of the clock."""
+        """f8[n_read], seconds, with what is added in each run of the clock."""
         if self.header_bytes is None:
             parts, stop, run = [np.zeros(0)], -np.inf, 0
             for block in self.blocks:
                 run += block.start_s < stop - RESET_S
                 stop = block.start_s + block.n / self.rate_hz
-                parts.append(block.start_s + np.arange(block.n) / self.rate_hz + added[run])
+                parts.append(block.start_s + np.arange(0, block.n, self.step) / self.rate_hz + added[run])
             return np.concatenate(parts)
         time = self._ptp_columns([])[0]
-        return time + added[np.cumsum(np.diff(time, prepend=time[0]) < -RESET_S)]
+        run = np.cumsum(np.diff(time, prepend=time[0]) < -RESET_S)
+        return time + added[np.minimum(run, len(added) - 1)]
 
     def values(self, columns: list[int]) -> F8:
-        """f8[n_samples, n], some channels in their units."""
+        """f8[n_read, n], some channels in their units."""
         if self.header_bytes is not None:
             raw = self._ptp_columns(columns)[1]
         else:
@@ -130,11 +143,11 @@ class Signals:
     def _block(self, file: BinaryIO, block: Block, columns: list[int]) -> NDArray[np.int16]:
         file.seek(block.at)
         size = 2 * len(self.channels)
-        at_once = max(1, PIECE_BYTES // size)
+        at_once = max(1, PIECE_BYTES // size // self.step) * self.step
         pieces = [np.empty((0, len(columns)), np.int16)]
         for first in range(0, block.n, at_once):
             data = file.read(min(at_once, block.n - first) * size)
-            pieces.append(np.frombuffer(data, "<i2").reshape(-1, len(self.channels))[:, columns])
+            pieces.append(np.frombuffer(data, "<i2").reshape(-1, len(self.channels))[:: self.step, columns])
         return np.concatenate(pieces)
 
     def _ptp_columns(self, columns: list[int]) -> tuple[F8, NDArray[np.int16]]:
@@ -142,8 +155,9 @@ class Signals:
         with self.path.open("rb") as file:
             file.seek(self.header_bytes or 0)
             size = self.ptp.itemsize
-            while len(data := file.read(PIECE_BYTES // size * size)) >= size:
-                packets = np.frombuffer(data, self.ptp, len(data) // size)
+            at_once = max(1, PIECE_BYTES // size // self.step) * self.step * size
+            while len(data := file.read(at_once)) >= size:
+                packets = np.frombuffer(data, self.ptp, len(data) // size)[:: self.step]
                 times.append(packets["time"].astype(np.float64) / PTP)
                 values.append(packets["samples"].reshape(len(packets), -1)[:, columns])
         return np.concatenate(times), np.concatenate(values)

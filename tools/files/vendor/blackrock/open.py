@@ -11,7 +11,7 @@ from rtdecode.tools.files.recording import F8, MarkerList, Recording, Series, Sp
 from rtdecode.tools.files.tables.labels import spikes_of
 from rtdecode.tools.files.vendor.binary import first_bytes
 from rtdecode.tools.files.vendor.blackrock import nev, nsx
-from rtdecode.tools.files.vendor.inputs import RAW_HZ, why_voltage
+from rtdecode.tools.files.vendor.inputs import RAW_HZ, thinned, why_voltage
 from rtdecode.tools.files.vendor.runs import Stretch, shifts
 
 
@@ -46,11 +46,7 @@ def open_blackrock(path: Path) -> Recording:
         path,
         f"Blackrock {events[0].version}" if events else "Blackrock NSx",
         tuple(_spikes(each, added) for each in events),
-        tuple(
-            _series(each, added)
-            for each in signals
-            if each.n_samples and each.rate_hz < RAW_HZ and _analog(each)
-        ),
+        tuple(_series(each, added) for each in signals if each.n_samples and _analog(each)),
         markers=tuple(each for one in events for each in _markers(one, added)),
         observed=_observed(max(recorded, key=len), added) if recorded else None,
         attrs={key: text for each in parts for key, text in each.attrs.items()},
@@ -74,21 +70,22 @@ def _resets(added: F8) -> tuple[str, ...]:
 
 def _spikes(events: nev.Events, added: F8) -> SpikeTimes:
     """Rows for all units, and for each electrode that the file names, also without a spike."""
-    unit_of = events.electrode.astype(np.int64) << 8 | events.unit
-    met, row = np.unique(unit_of, return_inverse=True)
+    unit_of = events.electrode.astype(np.uint32) << 8 | events.unit
+    row_of = np.zeros(nev.LAST_ELECTRODE + 1 << 8, np.uint32)
+    row_of[unit_of] = 1
+    met = np.flatnonzero(row_of)
     with_spikes = set((met >> 8).tolist())
     labels = events.labels
     silent = [each for each in labels if each not in with_spikes and not _is_input(each, labels[each])]
-    every = np.concatenate((met, np.array(silent, np.int64) << 8))
-    order = np.argsort(every)
-    row_of = np.empty(len(every), np.uint32)
-    row_of[order] = np.arange(len(every))
-    electrodes, numbers = every[order] >> 8, every[order] & 255
+    every = np.sort(np.concatenate((met, np.array(silent, np.int64) << 8)))
+    row_of[every] = np.arange(len(every), dtype=np.uint32)
+    electrodes, numbers = every >> 8, every & 255
     unique = len(set(labels.values())) == len(labels)
     named = tuple((unique and labels.get(each)) or str(each) for each in electrodes.tolist())
     ids = tuple(f"{e}/{n}" for e, n in zip(electrodes.tolist(), numbers.tolist(), strict=True))
     table = UnitTable(ids, named, numbers, columns={"electrode_id": electrodes})
-    return spikes_of("spikes", table, events.time + added[events.run], row_of[row])
+    time = events.time + added[events.run] if len(added) > 1 else events.time
+    return spikes_of("spikes", table, time, row_of[unit_of])
 
 
 def _is_input(electrode: int, label: str) -> bool:
@@ -118,11 +115,13 @@ def _series(signals: nsx.Signals, added: F8) -> Series:
         name,
         tuple(each.label for each in chosen),
         tuple(each.unit for each in chosen),
-        signals.n_samples,
-        signals.rate_hz,
+        signals.n_read,
+        signals.rate_hz / signals.step,
         "behavior",
         lambda: (signals.times(added), signals.values(columns)),
-        note="" if signals.timed else "the file has no times: its first sample is taken for 0 s",
+        note=thinned(signals.rate_hz)[1]
+        if signals.timed
+        else "the file has no times: its first sample is at 0 s",
         clock=name,
     )
 
@@ -131,5 +130,5 @@ def _others(signals: nsx.Signals) -> list[tuple[str, str]]:
     name = signals.path.name
     if not signals.n_samples:
         return [(name, "it has no samples")]
-    n = len(signals.channels) - (0 if signals.rate_hz >= RAW_HZ else len(_analog(signals)))
+    n = len(signals.channels) - len(_analog(signals))
     return [(name, why_voltage(n, signals.rate_hz))] if n else []

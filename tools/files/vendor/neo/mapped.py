@@ -22,13 +22,11 @@ from rtdecode.tools.files.recording import (
     UnitTable,
 )
 from rtdecode.tools.files.tables.labels import unit_number
-from rtdecode.tools.files.vendor.inputs import RAW_HZ, is_input, role_of, why_voltage
+from rtdecode.tools.files.vendor.inputs import is_input, role_of, thinned, why_voltage
 from rtdecode.tools.files.vendor.neo.quiet import quiet
 from rtdecode.tools.files.vendor.runs import Stretch, shifts, stretches
 
 PIECE_SAMPLES = 1 << 20
-#: Inputs that are sampled as fast as voltage keep about so many samples a second.
-INPUT_HZ = 1000.0
 
 #: Start and stop for neo, seconds; None for neo's own.
 Window = tuple[float | None, float | None]
@@ -56,7 +54,7 @@ class _Stream:
         self.names = tuple(str(each) for each in mine["name"][channels])
         self.units = tuple(str(each) for each in mine["units"][channels])
         self.rate = float(mine["sampling_rate"][0])
-        self.step = max(1, round(self.rate / INPUT_HZ)) if self.rate >= RAW_HZ else 1
+        self.step, self.note = thinned(self.rate)
 
     def n_samples(self, segments: Sequence[_Segment]) -> int:
         sizes = [self._raw.get_signal_size(each.block, each.number, self._index) for each in segments]
@@ -188,9 +186,8 @@ def _series(stream: _Stream, path: Path, name: str, segments: Sequence[_Segment]
         with quiet(path):
             return stream.read(segments)
 
-    thinned = f"every {stream.step}th of its samples at {stream.rate:g} Hz" if stream.step > 1 else ""
     n, rate, role = stream.n_samples(segments), stream.rate / stream.step, role_of(name)
-    return Series(name, stream.names, stream.units, n, rate, role, read, note=thinned, clock=name)
+    return Series(name, stream.names, stream.units, n, rate, role, read, note=stream.note, clock=name)
 
 
 def _events(raw: Any, kind: bytes) -> list[int]:

@@ -113,6 +113,8 @@ def test_samples(session: Session, recording: Recording, name: str, role: str) -
     np.testing.assert_array_equal(time, expected.time)
     np.testing.assert_array_equal(values, expected.values.astype(np.float64))
     assert (series.columns, series.units, series.role) == (expected.names, expected.units, role)
+    features = name == "features"
+    assert (series.kinds, series.stamps) == ((expected.kinds, "end") if features else ((), ""))
 
 
 def test_trials_and_markers(session: Session, recording: Recording) -> None:

@@ -68,7 +68,7 @@ def test_what_is_refused(session: Path) -> None:
     with pytest.raises(RtdecodeError, match=r"clu\.1: holds no table of numbers: could not convert"):
         open_neurosuite(session)
     described.write_text("<parameters></parameters>")
-    with pytest.raises(RtdecodeError, match=r"xml: states no sampling rate"):
+    with pytest.raises(RtdecodeError, match=r"xml: has no sampling rate"):
         open_neurosuite(clusters)
     described.unlink()
     with pytest.raises(RtdecodeError, match=r"rat\.01\.xml: is needed for the sampling rate"):

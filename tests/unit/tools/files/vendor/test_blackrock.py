@@ -25,6 +25,7 @@ PACKETS = [
     digital(47_000, 7, serial=True),
     spike(60_001, 96, 2),
 ]
+FAST = np.arange(200).reshape(100, 2)
 SAMPLES = np.arange(2000).reshape(1000, 2) - 900
 
 
@@ -44,9 +45,7 @@ def spikes(recording: Recording) -> list[tuple[float, str, int]]:
 def day(tmp_path: Path) -> Path:
     write_nev(tmp_path / "day.nev", PACKETS, LABELS)
     write_nsx(tmp_path / "day.ns2", [(300, SAMPLES)], INPUTS)
-    write_nsx(
-        tmp_path / "day.ns5", [(300, np.zeros((99, 3)))], {1: "elec1", 2: "elec2", 129: "ainp1"}, period=1
-    )
+    write_nsx(tmp_path / "day.ns5", [(300, FAST)], {1: "elec1", 129: "ainp1"}, period=1)
     (tmp_path / "day.ccf").write_bytes(b"<CCF/>")
     return tmp_path / "day.nev"
 
@@ -82,7 +81,7 @@ def test_words_and_comments_are_markers(day: Path) -> None:
 @pytest.mark.parametrize("name", ["day.nev", "day.ns2"])
 def test_analog_inputs_of_the_same_name_are_behaviour(day: Path, name: str) -> None:
     recording = open_blackrock(day.with_name(name))
-    (series,) = recording.series
+    series = recording.series[0]
     assert (series.name, series.columns, series.units, series.rate_hz) == (
         "ns2",
         ("ainp1", "ainp2"),
@@ -96,7 +95,16 @@ def test_analog_inputs_of_the_same_name_are_behaviour(day: Path, name: str) -> N
     np.testing.assert_allclose(recording.observed, [[0.01, 1.01]])
     ((name, why),) = recording.others
     assert name == "day.ns5"
-    assert why.startswith("voltage of 3 channels at 30000 Hz: find spikes in it with rtdecode detect")
+    assert why.startswith("voltage of 1 channels at 30000 Hz: find spikes in it with rtdecode detect")
+
+
+def test_inputs_as_fast_as_voltage_are_thinned(day: Path) -> None:
+    series = open_blackrock(day).series[1]
+    assert (series.name, series.columns, series.n_samples, series.rate_hz) == ("ns5", ("ainp1",), 4, 1000)
+    assert series.note == "every 30th of its samples at 30000 Hz"
+    time, values = series.read()
+    np.testing.assert_allclose(time, [0.01, 0.011, 0.012, 0.013])
+    np.testing.assert_allclose(values[:, 0], FAST[::30, 1] * 5000 / 32764)
 
 
 @pytest.mark.filterwarnings("ignore:Spikes")

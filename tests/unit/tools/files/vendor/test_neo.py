@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from files.acquired import write_legacy_open_ephys, write_open_ephys, write_rhd
+from files.acquired import write_legacy_open_ephys, write_neuralynx, write_open_ephys, write_rhd
 from files.damage import n_refused
 
 from rtdecode.errors import RtdecodeError
@@ -70,6 +70,22 @@ def test_legacy_open_ephys(tmp_path: Path) -> None:
     assert source.units.numbers.tolist() == [0, 2]
     time, row = source.read(np.arange(2))
     assert (time.tolist(), row.tolist()) == ([1.002, 1.001, 1.01], [0, 1, 1])
+
+
+def test_neuralynx(tmp_path: Path) -> None:
+    pytest.importorskip("neo.rawio")
+    spikes = np.array([[5_000_000, 0], [5_250_000, 3], [6_000_000, 3]])
+    write_neuralynx(tmp_path / "day", spikes, {5_500_000: "trial 1", 5_600_000: "reward"})
+    assert is_neo(tmp_path / "day" / "Events.nev")
+    recording = open_neo(tmp_path / "day")
+    (source,) = recording.spikes
+    assert isinstance(source, SpikeTimes)
+    assert source.units.numbers is not None
+    assert source.units.numbers.tolist() == [0, 3]
+    time, row = source.read(np.arange(2))
+    assert (time.tolist(), row.tolist(), source.n_spikes) == ([5.0, 5.25, 6.0], [0, 1, 1], 3)
+    (events,) = recording.markers
+    assert (events.time.tolist(), events.text) == ([5.5, 5.6], ("trial 1", "reward"))
 
 
 def test_intan_has_no_spikes_but_its_inputs(tmp_path: Path) -> None:
