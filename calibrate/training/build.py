@@ -32,8 +32,8 @@ from rtdecode.models.nn.network import Network
 
 DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 
-#: Of a GRU that reads counts and features beside them: with twice the inputs of the same neurons it learned the
-#: noise of a few minutes by heart, and decoded worse than from features alone.
+#: Of a GRU that reads counts and features beside them: with twice the inputs of the same neurons it learned
+#: the noise of a few minutes by heart, and decoded worse than from features alone.
 BESIDE_DROPOUT, SIDE_DROPOUT = 0.5, 0.5
 
 #: The longest initial time constant of a leaky neuron.

@@ -47,9 +47,7 @@ def make_gru(seed: int = 0, sessions: Sequence[str] = ("monday",), **changes: An
     return _as_trained(GRUNet(config), seed, sessions)
 
 
-def exported(
-    net: Network, session: str = "monday", features: tuple[Feature, ...] = ()
-) -> ModelArtifact:
+def exported(net: Network, session: str = "monday", features: tuple[Feature, ...] = ()) -> ModelArtifact:
     """The artifact of a network, in 20-ms bins."""
     return export(net, session=session, bin_width_s=0.02, outputs=OUTPUTS, features=features)
 

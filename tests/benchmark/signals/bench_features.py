@@ -1,16 +1,14 @@
 """What features are worth to a decoder: held-out R² of each kind of model.
 
     python tests/benchmark/signals/bench_features.py counts SESSION.h5 [--kinds wiener,kalman,gru] [--seeds 1]
-    python tests/benchmark/signals/bench_features.py power [--electrodes 24] [--seconds 300] [--bin-width 0.02]
-        [--arrays 0,3]
+    python tests/benchmark/signals/bench_features.py power [--electrodes 24] [--seconds 300]
+        [--bin-width 0.02] [--arrays 0,3]
 
 `counts`: a session of counts, the same counts as float32 features, and half of the channels as each.
 
 `power`: simulated voltage, 30 kHz, 10 µV of noise. Each electrode records one unit that crosses the threshold
 of −4.5 SD and some that do not. Spikes and spike-band power (300 to 1,000 Hz) are found in it by
-`rtdecode.detection`. A model reads the counts, the power, or both. Each array is simulated with a seed of its own.
-
-Printed are the mean over arrays and seeds of training, and in brackets of each array.
+`rtdecode.detection`. A model reads the counts, the power, or both. Printed are the mean over arrays and seeds of training, and in brackets of each array.
 """
 
 from __future__ import annotations
