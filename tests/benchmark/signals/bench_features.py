@@ -8,7 +8,8 @@
 
 `power`: simulated voltage, 30 kHz, 10 µV of noise. Each electrode records one unit that crosses the threshold
 of −4.5 SD and some that do not. Spikes and spike-band power (300 to 1,000 Hz) are found in it by
-`rtdecode.detection`. A model reads the counts, the power, or both. Printed are the mean over arrays and seeds of training, and in brackets of each array.
+`rtdecode.detection`. A model reads the counts, the power, or both. Printed are the mean over arrays (seeds of
+their simulation) and seeds of training, and in brackets each array.
 """
 
 from __future__ import annotations
