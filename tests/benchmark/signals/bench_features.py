@@ -1,13 +1,15 @@
 """What features are worth to a decoder: held-out R² of each kind of model.
 
     python tests/benchmark/signals/bench_features.py counts SESSION.h5 [--kinds wiener,kalman,gru] [--seeds 1]
-    python tests/benchmark/signals/bench_features.py power [--electrodes 24] [--seconds 300] [--seed 0]
+    python tests/benchmark/signals/bench_features.py power [--electrodes 24] [--seconds 300]
+        [--bin-width 0.02] [--arrays 0,3]
 
 `counts`: a session of counts, the same counts as float32 features, and half of the channels as each.
 
 `power`: simulated voltage, 30 kHz, 10 µV of noise. Each electrode records one unit that crosses the threshold
 of −4.5 SD and some that do not. Spikes and spike-band power (300 to 1,000 Hz) are found in it by
-`rtdecode.detection`. A model reads the counts, the power, or both.
+`rtdecode.detection`. A model reads the counts, the power, or both. Printed are the mean over arrays (seeds of
+their simulation) and seeds of training, and in brackets each array.
 """
 
 from __future__ import annotations
@@ -123,7 +125,8 @@ def main() -> None:
     parser.add_argument("--kinds", default="wiener,kalman,gru")
     parser.add_argument("--electrodes", type=int, default=24)
     parser.add_argument("--seconds", type=float, default=300.0)
-    parser.add_argument("--seed", type=int, default=0, help="of the simulation")
+    parser.add_argument("--bin-width", type=float, default=WIDTH_S, help="of the models, with power, seconds")
+    parser.add_argument("--arrays", default="0", help="seeds of the simulated arrays")
     parser.add_argument("--seeds", type=int, default=1, help="of training that are averaged")
     parser.add_argument("--keep", type=Path, help="folder to keep the sessions in")
     asked = parser.parse_args()
@@ -133,19 +136,26 @@ def main() -> None:
             parser.error("counts needs a SESSION")
         session = read_session(asked.session)
         assert session.counts is not None
-        sessions, width_s = as_features(session), session.counts.nominal_width_s
+        arrays, width_s = [as_features(session)], session.counts.nominal_width_s
     else:
-        sessions, width_s = with_power(asked.electrodes, asked.seconds, asked.seed), WIDTH_S
+        seeds = [int(seed) for seed in asked.arrays.split(",")]
+        arrays = [with_power(asked.electrodes, asked.seconds, seed) for seed in seeds]
+        width_s = asked.bin_width
     with TemporaryDirectory() as temporary:
         folder = asked.keep or Path(temporary)
-        for name, each in sessions.items():
-            write_session(folder / f"{name}.h5", replace(each, path=None))
+        for i, sessions in enumerate(arrays):
+            for name, each in sessions.items():
+                write_session(folder / f"{name}-{i}.h5", replace(each, path=None))
         for kind in asked.kinds.split(","):
+            runs = [Run(seed=i) for i in range(asked.seeds if kind in NETWORKS else 1)]
             print(f"{kind:8}", end="")
-            for name in sessions:
-                path, seeds = folder / f"{name}.h5", range(asked.seeds if kind in NETWORKS else 1)
-                r2 = [fit_sessions([path], kind, width_s, run=Run(seed=i)).r2.mean() for i in seeds]
-                print(f"  {name} {np.mean(r2):.4f} ± {np.std(r2):.4f}", end="", flush=True)
+            for name in arrays[0]:
+                paths = [folder / f"{name}-{i}.h5" for i in range(len(arrays))]
+                r2 = [
+                    float(np.mean([fit_sessions([path], kind, width_s, run=run).r2.mean() for run in runs]))
+                    for path in paths
+                ]
+                print(f"  {name} {np.mean(r2):.4f} [{' '.join(f'{x:.4f}' for x in r2)}]", end="", flush=True)
             print()
 
 
