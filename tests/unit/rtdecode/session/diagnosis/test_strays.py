@@ -109,6 +109,6 @@ def test_recordings_hours_apart_are_whole_if_they_were_observed(tmp_path: Path) 
     assert session.notes == (f"{n} of 2020 spikes of /events lie outside /observed and are not used",)
     write_session(path, Session(4, events=events))
     assert len(read_session(path).events.time) == 2000
-    write_session(path, Session(4, events=events, observed=observed * 1000.0 + 1e5))
+    write_session(path, Session(4, events=events, observed=observed + 1e5))
     with pytest.raises(RtdecodeError, match=r"no spike lies inside the observed intervals \(100000.0 to"):
         read_session(path)
