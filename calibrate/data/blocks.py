@@ -47,13 +47,18 @@ def only_blocks(session: Session, binned: BinnedSession, blocks: Sequence[str]) 
             where=where,
             fix="check that trials and spikes were stamped by one clock",
         )
-    t_bin = binned.t_bin[inside]
+    t_bin, rows = binned.t_bin[inside], np.flatnonzero(inside)
+    number = rows if binned.number is None else binned.number[rows]
+    stretch = np.searchsorted(binned.starts, rows, side="right")
     return replace(
         binned,
         counts=binned.counts[inside],
         features=None if binned.features is None else binned.features[inside],
         t_bin=t_bin,
         origin_s=float(t_bin[0]) - binned.bin_width_s,
+        # A seam between stretches of blocks is no gap of the recording.
+        starts=np.append(0, np.flatnonzero(np.diff(stretch)) + 1),
+        number=number - number[0],
     )
 
 

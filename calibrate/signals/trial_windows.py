@@ -104,8 +104,8 @@ def trial_windows(
     A trial that is longer than a window gives one every `hop_s`, as many as end before it does; what is
     left at its end is in none of them. A trial that is shorter gives none and is counted, or with
     `extend_short` gives one that extends past its stop, over whatever was recorded there: the next trial
-    too, if it begins. Windows that extend outside the recording are left out; a trial without any other is
-    counted.
+    too, if it begins. Windows that extend outside the recording, or over a gap of it, are left out; a trial
+    without any other is counted.
 
     Args:
         trials: with start and stop in the session's seconds.
@@ -122,6 +122,8 @@ def trial_windows(
     hop = window if hop_s is None else bins_in_window(hop_s, width_s)
     start = np.ceil((trials.start - binned.origin_s) / width_s - WHOLE_BIN).astype(np.int64)
     stop = np.floor((trials.stop - binned.origin_s) / width_s + WHOLE_BIN).astype(np.int64)
+    number = np.arange(n_bins) if binned.number is None else binned.number
+    padded = np.concatenate((number, np.full(window, -1)))
     first: list[NDArray[np.int64]] = []
     trial: list[NDArray[np.int64]] = []
     n_short = n_outside = 0
@@ -130,7 +132,8 @@ def trial_windows(
             n_short += 1
             continue
         begins = begin + continuous_windows(max(end - begin, window), window, hop)
-        inside = begins[(begins >= 0) & (begins + window <= n_bins)]
+        at = np.searchsorted(number, begins)
+        inside = at[(padded[at] == begins) & (padded[at + window - 1] == begins + window - 1)]
         n_outside += not inside.size
         first.append(inside)
         trial.append(np.full(inside.size, row))

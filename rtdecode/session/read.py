@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.arrays import session_arrays, session_labels
-from rtdecode.session.diagnosis.clocks import check_seconds
+from rtdecode.session.diagnosis.clocks import check_seconds, unobserved
 from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.layout import Session
 from rtdecode.session.raw import RawSession, read_raw
@@ -31,7 +31,7 @@ def read_session(path: Path | str) -> Session:
     """
     raw, left, odd = leave_out(read_raw(Path(path)))
     session = check_session(raw)
-    return replace(session, notes=(*left, *odd))
+    return replace(session, notes=(*left, *odd, *unobserved(session)))
 
 
 def check_session(raw: RawSession) -> Session:

@@ -110,7 +110,8 @@ def _width(stamp: F8, source: BinnedSpikes, choice: Choice, where: str) -> float
     median = float(np.median(interval)) if interval.size else math.nan
     if stated is None and not median > 0:
         raise RtdecodeError("has a single bin of unknown width", where=where, fix="state it with --bin-width")
-    width_s = median if stated is None else stated
+    # Differences of stamps such as 0.05 are 0.04999999999999716.
+    width_s = float(f"{median:.9g}") if stated is None else stated
     if median > 0 and abs(median / width_s - 1.0) > 0.1:
         raise RtdecodeError(
             f"its bins are {width_s:g} s wide as stated, and their stamps are {median:g} s apart",

@@ -72,8 +72,8 @@ def read_features(recording: Recording, choice: Choice) -> tuple[Features | None
     period_s = float(np.median(np.diff(sampled.time))) if len(sampled.time) > 1 else 1.0
     described = [series.kinds[i] if series.kinds else "" for series, columns in chosen for i in columns]
     kinds = tuple(kind or _kind(unit) for kind, unit in zip(described, sampled.units, strict=True))
-    # A stamp is of the moment of a sample; a bin takes the samples whose intervals have their middle in it.
-    time = sampled.time + 0.5 * period_s
+    # A bin takes the samples whose intervals have their middle in it: where a stamp is of a moment, its own.
+    time = sampled.time if chosen[0][0].stamps == "end" else sampled.time + 0.5 * period_s
     return Features(time, sampled.values, sampled.names, kinds, sampled.units, period_s), tuple(notes)
 
 

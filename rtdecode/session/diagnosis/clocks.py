@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.doctor.times import examine_times, extents_of
 from rtdecode.session.layout import Behavior, Events, Session
+from rtdecode.session.observed import is_observed
 
 #: Steps of rounded times: named from the first, refused from the second, which is longer than any bin.
 ROUNDED_S, TOO_ROUNDED_S = 0.001, 0.25
@@ -61,8 +62,10 @@ def check_seconds(session: Session) -> None:
     spikes_s = _span(events.time) if events is not None else 0.0
     if session.counts is not None:
         spikes_s = session.counts.end_s - session.counts.t0_s
+    if session.observed is not None:
+        spikes_s = float(np.diff(session.observed).sum())
     moves_s = _span(behavior.time) if behavior is not None else 0.0
-    if events is not None and _is_slow(events) and _is_slow_beside(spikes_s, behavior):
+    if events is not None and _is_slow(events, spikes_s) and _is_slow_beside(spikes_s, behavior):
         rate_hz = len(events.time) / spikes_s / len(np.unique(events.channel))
         raise _not_seconds(session, "events", f"{spikes_s:.0f} s with {rate_hz:.2g} spikes/s on a channel")
     if behavior is not None and spikes_s > 0 and moves_s > OTHER_UNIT * spikes_s and _is_coarse(behavior):
@@ -71,8 +74,28 @@ def check_seconds(session: Session) -> None:
         )
 
 
-def _is_slow(events: Events) -> bool:
-    span_s, n = _span(events.time), len(events.time)
+def unobserved(session: Session) -> list[str]:
+    """A sentence about spikes outside the time that was observed; none otherwise.
+
+    Raises:
+        RtdecodeError: all are outside.
+    """
+    events, observed = session.events, session.observed
+    if events is None or observed is None or not events.time.size:
+        return []
+    n, n_all = int((~is_observed(observed, events.time)).sum()), len(events.time)
+    if n == n_all:
+        raise RtdecodeError(
+            f"no spike lies inside the observed intervals ({observed[0, 0]:.1f} to {observed[-1, 1]:.1f} s): "
+            f"they are at {events.time[0]:.1f} to {events.time[-1]:.1f} s",
+            where=f"{session.path or session.name}:/observed",
+            fix="store both in seconds of one clock",
+        )
+    return [f"{n} of {n_all} spikes of /events lie outside /observed and are not used"] if n else []
+
+
+def _is_slow(events: Events, span_s: float) -> bool:
+    n = len(events.time)
     return span_s >= LONG_S and n >= MANY and n < SLOWEST_HZ * span_s * int(np.unique(events.channel).size)
 
 

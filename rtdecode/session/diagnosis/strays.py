@@ -46,7 +46,7 @@ def leave_out(raw: RawSession) -> tuple[RawSession, list[str], list[str]]:
     groups = dict(raw.groups)
     for name, group in raw.groups.items():
         if name in ("events", "markers", *SAMPLED):
-            group = _without_stray_rows(name, group, left.append)
+            group = _without_stray_rows(name, group, raw.groups.get("observed"), left.append)
             what = rounded(group.columns["time"])
             if what is not None:
                 odd.append(f"/{name}/time {what}")
@@ -76,11 +76,16 @@ def stray(time: NDArray[np.float64]) -> NDArray[np.bool_]:
     return wrong if is_few(int(wrong.sum()), len(time)) and 10 * wrong.sum() <= len(time) else none
 
 
-def _without_stray_rows(name: str, group: RawGroup, report: Report) -> RawGroup:
+def _without_stray_rows(name: str, group: RawGroup, observed: RawGroup | None, report: Report) -> RawGroup:
     time = group.columns["time"]
     if time.ndim != 1 or time.dtype.kind not in "iuf" or len({len(c) for c in group.columns.values()}) > 1:
         return group
     wrong = stray(time.astype(np.float64))
+    edges = () if observed is None else tuple(observed.columns.values())
+    if wrong.any() and edges and all(each.ndim == 1 and each.dtype.kind in "iuf" for each in edges):
+        # Intervals may be hours apart.
+        for start_s, stop_s in zip(*edges, strict=False):
+            wrong &= ~((time >= start_s) & (time <= stop_s))
     if not wrong.any():
         return group
     row = int(wrong.argmax())

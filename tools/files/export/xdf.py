@@ -14,6 +14,7 @@ from rtdecode.ingest.signals.layouts import StreamDescription
 from rtdecode.kernels.arrays import F8
 from rtdecode.session.arrays import session_arrays, session_labels
 from rtdecode.session.layout import Counts, Decoded, Events, Session, Trials
+from rtdecode.tools.files.xdf.streams import OBSERVED
 from rtdecode.tools.files.xdf.write import WrittenStream, write_streams
 
 Columns = NDArray[Any]
@@ -24,7 +25,8 @@ def write_xdf(path: Path, session: Session) -> None:
 
     A stream of `events` for each array, and one of `counts`; `features`; `behavior`; `markers`; `trials`, a
     marker of JSON, `trial_start` and `trial_stop`, at each end; and what was decoded, `decoded` and
-    `decoded-flags`, as `rtdecode serve --lsl-out` sends it.
+    `decoded-flags`, as `rtdecode serve --lsl-out` sends it; and `observed`, a sample from the start of each
+    interval with its stop.
 
     Args:
         path: of the file to write; one that exists is replaced.
@@ -54,6 +56,9 @@ def _streams(session: Session) -> Iterator[WrittenStream]:
         yield _texts("markers", markers.time, markers.text)
     if session.trials is not None:
         yield _trials(session.trials)
+    if (observed := session.observed) is not None:
+        stream = StreamDescription("observed", OBSERVED, 1, 0.0, "double64", "observed", labels=("stop",))
+        yield WrittenStream(stream, observed[:, 0], observed[:, 1:])
     if session.decoded is not None:
         yield from _decoded(session.decoded)
 

@@ -10,7 +10,9 @@ import pytest
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.diagnosis.strays import stray
+from rtdecode.session.layout import Events, Session
 from rtdecode.session.read import read_session
+from rtdecode.session.write import write_session
 
 YEAR = 3.2e7
 TIME = np.arange(400) / 10 + 7200
@@ -92,3 +94,21 @@ def test_a_silent_channel_0_is_pointed_out(path: Path) -> None:
     (note,) = read_session(path).notes
     assert "channel 0 never fires" in note
     assert "set n_channels to 3" in note
+
+
+def test_recordings_hours_apart_are_whole_if_they_were_observed(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    time = np.sort(np.concatenate([rng.uniform(0, 4, 20), rng.uniform(9000, 9100, 2000)]))
+    observed = np.array([[0.0, 4.0], [9000.0, 9099.0]])
+    events = Events(time, rng.integers(0, 4, len(time)).astype("u2"))
+    path = tmp_path / "apart.h5"
+    write_session(path, Session(4, events=events, observed=observed))
+    session = read_session(path)
+    assert len(session.events.time) == 2020
+    n = int((time > 9099).sum())
+    assert session.notes == (f"{n} of 2020 spikes of /events lie outside /observed and are not used",)
+    write_session(path, Session(4, events=events))
+    assert len(read_session(path).events.time) == 2000
+    write_session(path, Session(4, events=events, observed=observed + 1e5))
+    with pytest.raises(RtdecodeError, match=r"no spike lies inside the observed intervals \(100000.0 to"):
+        read_session(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -185,3 +186,11 @@ def test_counts_are_read_back(tmp_path: Path) -> None:
     time, values = spikes.read(np.array([0, 1]))
     assert np.array_equal(time, counts.edges[1:])
     assert np.array_equal(values, counts.values)
+
+
+def test_observed_intervals_are_read_back(tmp_path: Path) -> None:
+    observed = np.array([[5.0, 20.1], [30.3, 65.0]])
+    write_xdf(tmp_path / "a.xdf", replace(SESSION, observed=observed))
+    found = open_xdf(tmp_path / "a.xdf").observed
+    assert found is not None
+    assert np.array_equal(found, observed)
