@@ -114,11 +114,12 @@ def evaluate(
     ] = "last",
     seconds: Annotated[float, typer.Option(help="Labelled seconds to learn from (first-seconds).")] = 320.0,
     rungs: Annotated[
-        str,
+        str | None,
         typer.Option(
-            help="Calibration methods of each --base: unsup, readout, readin, full (first-seconds)."
+            help="Calibration methods of each --base: unsup, readout, readin, full (first-seconds). Default: "
+            "unsup,full."
         ),
-    ] = "unsup,full",
+    ] = None,
     bin_width: Annotated[
         float | None,
         typer.Option(
@@ -149,7 +150,7 @@ def evaluate(
         asked = Asked(
             base=base or (),
             kinds=split_names(kinds),
-            rungs=split_names(rungs) or (),
+            rungs=split_names(rungs),
             seconds=seconds,
             bin_width_s=bin_width,
             outputs=split_names(outputs),

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import typer
+
 from rtdecode.cli.calibrate.bin_width import width_of_counts
 from rtdecode.cli.common import needs_packages, print_json, progress_bar, refuse_missing, table
 from rtdecode.cli.options import chosen_workers
@@ -15,11 +17,11 @@ from rtdecode.files import make_folder, replace_file
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """The options of the protocol; `kinds` None: all without a base, none with one."""
+    """The options of the protocol; None is the default, and of `kinds` all without a base, none with one."""
 
     base: Sequence[str]
     kinds: tuple[str, ...] | None
-    rungs: tuple[str, ...]
+    rungs: tuple[str, ...] | None
     seconds: float
     bin_width_s: float | None
     outputs: tuple[str, ...] | None
@@ -32,9 +34,17 @@ def first_seconds(
     sessions: list[Path], output: Path, asked: Asked, workers: int | None, dask: str | None, json: bool
 ) -> None:
     """Score models on all of each day but its first seconds; write and print the scores."""
+    if asked.rungs is not None and not asked.base:
+        raise typer.BadParameter(
+            "are of a model to calibrate. Fix: leave it out, or name one with --base", param_hint="--rungs"
+        )
     with needs_packages("evaluating models", "evaluate"):
         from rtdecode.calibrate.evaluation.bases import read_bases
-        from rtdecode.calibrate.evaluation.first_seconds.plan import KINDS, FirstSecondsSettings
+        from rtdecode.calibrate.evaluation.first_seconds.plan import (
+            DEFAULT_RUNGS,
+            KINDS,
+            FirstSecondsSettings,
+        )
         from rtdecode.calibrate.evaluation.first_seconds.run import first_seconds_scores, read_and_plan
 
         runs_on = chosen_workers(workers, dask)
@@ -51,7 +61,7 @@ def first_seconds(
         bin_width_s=width_s,
         outputs=asked.outputs,
         kinds=(() if bases else KINDS) if asked.kinds is None else asked.kinds,
-        rungs=asked.rungs,
+        rungs=DEFAULT_RUNGS if asked.rungs is None else asked.rungs,
         seeds=range(asked.seeds),
         device=asked.device,
     )
