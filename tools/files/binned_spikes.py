@@ -58,14 +58,15 @@ def read_counts(source: BinnedSpikes, channels: Channels, choice: Choice, where:
     """
     where = f"{where} ({source.name})"
     stamp, values = source.read(channels.rows)
-    stamp = stamp * choice.time_unit_s
+    stamp = stamp * _stamp_unit_s(source, choice, where)
     unknown = ~(np.isfinite(stamp) & np.isfinite(values).all(axis=1))
     notes = []
     if unknown.any():
         notes.append(f"left out {int(unknown.sum())} of {len(stamp)} bins that are NaN or infinite: holes")
         stamp, values = stamp[~unknown], values[~unknown]
     width_s = _width(stamp, source, choice, where)
-    stamps = choice.stamps or source.stamps or "start"
+    stated = "start" if source.stamps == "row" else source.stamps
+    stamps = choice.stamps or stated or "start"
     end = stamp + TO_END[stamps] * width_s
     inside = (end - width_s >= choice.from_s - REGULAR * width_s) & (end <= choice.to_s + REGULAR * width_s)
     end, values = end[inside], values[inside]
@@ -92,6 +93,17 @@ def read_counts(source: BinnedSpikes, channels: Channels, choice: Choice, where:
         )
     counts, observed = _on_grid(end, summed, width_s)
     return BinRows(counts, observed, tuple(notes + rate_note))
+
+
+def _stamp_unit_s(source: BinnedSpikes, choice: Choice, where: str) -> float:
+    """Seconds in a unit of the stamps; of numbers of rows it is the bin width."""
+    if source.stamps != "row":
+        return choice.time_unit_s
+    if choice.bin_width_s is None:
+        raise RtdecodeError(
+            "has bins without a time or a width", where=where, fix="state their width with --bin-width, in s"
+        )
+    return choice.bin_width_s
 
 
 def _width(stamp: F8, source: BinnedSpikes, choice: Choice, where: str) -> float:

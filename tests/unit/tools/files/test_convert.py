@@ -273,6 +273,18 @@ def test_bins_keep_counts_and_ends(stamps: str, width_s: float, t0_s: float, jit
     assert counts.bin_width_s == pytest.approx(width_s, rel=1e-3)
 
 
+def test_rows_without_stamps_need_a_width() -> None:
+    held = recording(spikes=(binned(np.arange(3000.0), VALUES, stamps="row"),), series=())
+    with pytest.raises(
+        RtdecodeError, match=r"without a time or a width. Fix: state their width with --bin-width"
+    ):
+        convert(held, Choice())
+    counts = convert(held, Choice(bin_width_s=0.05)).session.counts
+    assert counts is not None
+    assert (counts.t0_s, counts.bin_width_s, counts.end) == (0.0, 0.05, None)
+    assert np.array_equal(counts.values, VALUES[:, :3])
+
+
 def test_holes_between_bins_are_not_observed() -> None:
     stamp = 10 + np.arange(3000) * 0.02
     kept = np.ones(3000, np.bool_)
