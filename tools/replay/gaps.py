@@ -28,7 +28,7 @@ def replayed_session(session: Session, events: Events | None, gaps: Gaps) -> tup
     Args:
         session: as read.
         events: its spikes, also where it holds counts; None of features alone.
-        gaps: to close, then times go on after a gap from where they were before it, behaviour and the task's
+        gaps: to close, then times continue after a gap from where they were before it, behaviour and the task's
             included; or to keep.
 
     Returns:
