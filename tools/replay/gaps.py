@@ -28,8 +28,8 @@ def replayed_session(session: Session, events: Events | None, gaps: Gaps) -> tup
     Args:
         session: as read.
         events: its spikes, also where it holds counts; None of features alone.
-        gaps: to close, then times continue after a gap from where they were before it, behaviour and the task's
-            included; or to keep.
+        gaps: to close, then times continue after a gap from where they were before it, also those of
+            behaviour and the task; or to keep.
 
     Returns:
         The session and its events, with their times; both as they are, if all of it was observed.
