@@ -71,7 +71,7 @@ def _closed(session: Session, observed: F8) -> Session:
         # A sample at the start of an interval would have the time of one at the end of that before.
         kept = is_observed(observed, behavior.time)
         time = moved(behavior.time[kept])
-        rising = np.append(True, np.diff(time) > 0)
+        rising = np.diff(time, prepend=-np.inf) > 0
         behavior = replace(behavior, time=time[rising], values=behavior.values[kept][rising])
     if markers is not None:
         markers = replace(markers, time=moved(markers.time))
