@@ -28,8 +28,8 @@ def replayed_session(session: Session, events: Events | None, gaps: Gaps) -> tup
     Args:
         session: as read.
         events: its spikes, also where it holds counts; None of features alone.
-        gaps: to close, then times go on after a gap from where they were before it, behaviour and the task's
-            included; or to keep.
+        gaps: to close, then times continue after a gap from where they were before it, also those of
+            behaviour and the task; or to keep.
 
     Returns:
         The session and its events, with their times; both as they are, if all of it was observed.
@@ -71,7 +71,7 @@ def _closed(session: Session, observed: F8) -> Session:
         # A sample at the start of an interval would have the time of one at the end of that before.
         kept = is_observed(observed, behavior.time)
         time = moved(behavior.time[kept])
-        rising = np.append(True, np.diff(time) > 0)
+        rising = np.diff(time, prepend=-np.inf) > 0
         behavior = replace(behavior, time=time[rising], values=behavior.values[kept][rising])
     if markers is not None:
         markers = replace(markers, time=moved(markers.time))

@@ -64,5 +64,5 @@ def check_counts(group: RawGroup, n_channels: int) -> Counts:
 
 def narrow(values: NDArray[Any]) -> NDArray[Any]:
     """As u1 where they fit."""
-    fits = values.size == 0 or int(values.max()) <= np.iinfo(np.uint8).max
+    fits = values.size == 0 or bool(values.min() >= 0 and values.max() <= np.iinfo(np.uint8).max)
     return values.astype(np.uint8) if fits else values

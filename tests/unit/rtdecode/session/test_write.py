@@ -263,8 +263,10 @@ def test_a_marker_with_a_nul_is_read_back_and_written_again(tmp_path: Path) -> N
 def test_an_invalid_session_is_not_written(tmp_path: Path) -> None:
     path = tmp_path / "bad.h5"
     bad_channel = Session(2, events=Events(np.zeros(1), np.array([2], "u2")))
+    bad_unit = Session(2, events=Events(np.zeros(1), np.zeros(1, "u2"), np.array([-1])))
     for session, problem in [
         (bad_channel, "channel 2 at row 0"),
+        (bad_unit, "holds -1, outside 0 to 65535"),
         (Session(2), "holds no spikes"),
         (dataclasses.replace(spikes(), n_channels=0), "n_channels is 0"),
         (
