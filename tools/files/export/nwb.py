@@ -29,6 +29,7 @@ from rtdecode.tools.files.export.nwb_parts import (
     decoded,
     features,
     markers,
+    nwb_name,
     trials,
     units,
 )
@@ -62,7 +63,7 @@ def write_nwb(path: Path, session: Session) -> None:
             with pynwb.NWBHDF5IO(str(unfinished), "w") as io:
                 io.write(_file(pynwb, session))
         os.replace(unfinished, path)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise cannot_write(path, error) from error
     finally:
         with contextlib.suppress(OSError):
@@ -142,7 +143,7 @@ def _add_electrodes(file: Any, session: Session) -> NDArray[np.int64]:
     for channel, (array, label) in enumerate(_channels(session)):
         if array not in groups:
             groups[array] = file.create_electrode_group(
-                name=array, description="array of electrodes", location=UNKNOWN, device=device
+                name=nwb_name(array), description="array of electrodes", location=UNKNOWN, device=device
             )
         of_channels.append(row := rows.setdefault((array, label or channel), len(rows)))
         if row == len(file.electrodes):

@@ -98,7 +98,7 @@ def behavior(pynwb: Any, moved: Behavior) -> list[Any]:
         names = [moved.names[each] for each in at]
         values = moved.values[:, at] if len(at) > 1 else moved.values[:, at[0]]
         series = {
-            "name": _series_name(names),
+            "name": _series_name(names, at),
             "description": f"columns=[{', '.join(names)}]",
             "comments": mark("behavior", names=names, units=[unit] * len(at), at=at),
             "data": _stored(pynwb, values),
@@ -148,11 +148,8 @@ def trials(pynwb: Any, recorded: Trials) -> Any:
     ]
     for name, values in recorded.columns.items():
         data = values.tolist() if values.dtype.kind == "U" else values
-        columns.append(
-            core.VectorData(
-                name=f"{name}_" if name in _TAKEN else name, description=f"{name} of the trial", data=data
-            )
-        )
+        place = nwb_name(f"{name}_" if name in _TAKEN else name)
+        columns.append(core.VectorData(name=place, description=f"{name} of the trial", data=data))
     return pynwb.epoch.TimeIntervals(
         name="trials", description="trials of the task", columns=columns, id=np.arange(len(recorded.start))
     )
@@ -207,8 +204,14 @@ def _axis(name: str) -> bool:
     return name in _AXES or (len(name) > 2 and name[-2] == "_" and name[-1] in _AXES)
 
 
-def _series_name(names: Sequence[str]) -> str:
+def _series_name(names: Sequence[str], at: Sequence[int]) -> str:
     name = "_".join(names) if len(names) <= _MOST_AXES else f"{names[0]}_to_{names[-1]}"
+    # What NWB cannot name as it is has the number of its first column, so that no two are called alike.
+    return name if name and name == nwb_name(name) else f"{nwb_name(name)}_{at[0]}"
+
+
+def nwb_name(name: str) -> str:
+    """A name without the characters that NWB has for paths."""
     return name.replace("/", "_").replace(":", "_")
 
 

@@ -149,7 +149,10 @@ def test_other_programs_find_places_and_units(exported: Path) -> None:
         module = io.read().processing["behavior"]
         assert module["Position"]["x_y"].unit == "millimeters"
         others = module["BehavioralTimeSeries"].time_series
-        assert {name: each.unit for name, each in others.items()} == {"vx": "mm/s", "grasp_force": "unknown"}
+        assert {name: each.unit for name, each in others.items()} == {
+            "vx": "mm/s",
+            "grasp_force_3": "unknown",
+        }
 
 
 def test_features_keep_their_kinds(session: Session, recording: Recording) -> None:
@@ -250,3 +253,9 @@ def test_without_pynwb_it_says_what_to_install(
 def test_a_folder_that_is_not_there(session: Session, tmp_path: Path) -> None:
     with pytest.raises(RtdecodeError, match="cannot be written: its folder does not exist"):
         write_nwb(tmp_path / "none" / "a.nwb", session)
+
+
+def test_what_nwb_cannot_hold_is_one_line(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(RtdecodeError, match="cannot be written: VLEN strings do not support embedded NULLs"):
+        write_nwb(tmp_path / "a.nwb", replace(session, markers=Markers(np.zeros(1), ("a\0b",))))
+    assert list(tmp_path.iterdir()) == []
