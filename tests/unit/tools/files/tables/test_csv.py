@@ -221,6 +221,25 @@ def test_a_folder_of_tables_is_one_recording(tmp_path: Path) -> None:
     assert [series.name for series in recording.series] == ["kinematics/hand"]
 
 
+def test_exported_electrodes_and_observed_time(tmp_path: Path) -> None:
+    table(tmp_path, '# rtdecode {"kind": "spikes", "n_channels": 2}\ntime,channel\n1,1\n', "spikes.csv")
+    table(tmp_path, '# rtdecode {"kind": "observed"}\nstart,stop\n0,2\n3,4\n', "observed.csv")
+    said = (
+        '# rtdecode {"kind": "electrodes"}\nchannel,label,unit_id,x,y,array\n0,e7,u1,0,1,M1\n1,e9,u5,.5,,M1\n'
+    )
+    table(tmp_path, said, "electrodes.csv")
+    recording = open_csv(tmp_path)
+    units = recording.spikes[0].units
+    assert (units.ids, units.electrodes, units.arrays) == (("u1", "u5"), ("e7", "e9"), ("M1", "M1"))
+    np.testing.assert_array_equal(units.position, [[0, 1], [0.5, np.nan]])  # type: ignore[arg-type]
+    assert recording.observed is not None
+    assert recording.observed.tolist() == [[0, 2], [3, 4]]
+    assert recording.trials == ()
+    (tmp_path / "electrodes.csv").write_text(said.replace(".5", "east"))
+    with pytest.raises(RtdecodeError, match="holds a position that is no number"):
+        open_csv(tmp_path)
+
+
 def test_damage_ends_in_one_line(tmp_path: Path) -> None:
     whole = (
         b'# rtdecode {"kind": "counts", "bin_width_s": 0.02}\ntime [ms],ch1,ch2,text\n1,0,2,"go"\n2,"1",0,x\n'
