@@ -31,7 +31,7 @@ BESIDE = {"trial", "trial_id", "block", "condition", "success", "split", "index"
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$", re.DOTALL)
 _TIME_UNIT = re.compile(rf"^(.+)_((?:{'|'.join((*PER_SECOND, *UNCLOCKED))})s?)$")
 _COUNTED = re.compile(
-    r"^(unit|neuron|cell|cluster|spikes?|counts?|ch|chan|channel|elec|electrode|e)s?[ _.#-]*"
+    r"^(unit|neuron|cell|cluster|spikes?|counts?|channel|chan|ch|electrode|elec|e)s?[ _.#-]*"
     r"([a-z]{0,3}[_-]?\d+(?:[._-]\d+|[a-z])?)$",
     re.IGNORECASE,
 )

@@ -106,7 +106,7 @@ def test_counts_beside_behaviour(data_dir: Path) -> None:
 
 
 def test_counts_of_channels_know_their_electrode(tmp_path: Path) -> None:
-    recording = table(tmp_path, "bin_end,ch1,channel 2,e3,4\n.02,1,0,2,0\n.04,0,0,1,1\n")
+    recording = table(tmp_path, "bin_end,ch1,channel_2,e3,4\n.02,1,0,2,0\n.04,0,0,1,1\n")
     (counts,) = recording.spikes
     assert isinstance(counts, BinnedSpikes)
     assert (counts.stamps, counts.units.electrodes) == ("end", ("1", "2", "e3", "4"))
