@@ -10,6 +10,7 @@ from files.damage import n_refused, read_all
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, SpikeTimes
+from rtdecode.tools.files.tables.names import counted
 from rtdecode.tools.files.tables.open import is_csv, open_csv
 
 
@@ -111,6 +112,17 @@ def test_counts_of_channels_know_their_electrode(tmp_path: Path) -> None:
     assert isinstance(counts, BinnedSpikes)
     assert (counts.stamps, counts.units.electrodes) == ("end", ("1", "2", "e3", "4"))
     assert counts.read(np.arange(4))[1].tolist() == [[1, 0, 2, 0], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "electrode"),
+    [
+        ("unit_1011", ""), ("sig001a", ""), ("channel_12", "12"), ("Electrode 5", "5"), ("ch A-005", "A-005"),
+        ("e12", "e12"), ("7", "7"), ("eye_1", None), ("x1", None), ("events1", None),
+    ],
+)  # fmt: skip
+def test_names_of_channels(name: str, electrode: str | None) -> None:
+    assert counted(name) == electrode
 
 
 def test_rates_keep_their_unit(tmp_path: Path) -> None:
