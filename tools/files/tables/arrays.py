@@ -129,13 +129,18 @@ class Arrays:
             return None
         return found[0].name, self.read(found[0].name).ravel().astype(np.float64) / found[1]
 
+    def is_pairs(self, key: str) -> bool:
+        """Whether an array holds two numbers in each row."""
+        return key in self and self.is_numbers(key, (2,)) and self.shape(key)[1] == 2
+
     def of_length(self, n: int, keys: Iterable[str]) -> str | None:
         """The first of the names that is there and has n values."""
         return next((key for key in keys if key in self and self.shape(key) == (n,)), None)
 
-    def texts(self, n: int, *keys: str) -> tuple[str, ...] | None:
-        """The n labels in the first of the names that is there, taken."""
-        key = self.of_length(n, keys)
+    def texts(self, n: int | None, *keys: str) -> tuple[str, ...] | None:
+        """The n labels in the first of the names that is there, taken; without n however many."""
+        one = next((key for key in keys if key in self and len(self.shape(key)) == 1), None)
+        key = one if n is None else self.of_length(n, keys)
         if key is None:
             return None
         labels = self.read(key).tolist()

@@ -100,7 +100,9 @@ def csv_recording(path: Path) -> Recording:
     columns = [names.column(i, name) for i, name in enumerate(table.names) if name.strip()]
     file = _File(table, columns, _stated(table, path))
     kind = file.stated.kind
-    starts = file.times(names.STARTS) if kind in (None, "trials") else None
+    if kind == "electrodes":
+        return Recording(path, "CSV")  # `open_csv` gives them to the spikes
+    starts = file.times(names.STARTS) if kind in (None, "trials", "observed") else None
     stops = file.times(names.STOPS) if starts else None
     timed = file.times(names.TIMES | names.BIN_TIMES.keys())
     by_key = {each.key: each for each in reversed(columns)}
@@ -108,7 +110,9 @@ def csv_recording(path: Path) -> Recording:
     channel, unit = (
         next((by_key[k] for k in by_key if k in known), None) for known in (names.CHANNELS, names.UNITS)
     )
-    if starts and stops and not timed:
+    if starts and stops and kind == "observed":
+        found["observed"] = np.stack((starts[1], stops[1]), axis=1)
+    elif starts and stops and not timed:
         found["trials"] = (_trials(file, starts, stops),)
     elif timed is None:
         found["spikes"] = (_raster(file),)
@@ -128,6 +132,15 @@ def csv_recording(path: Path) -> Recording:
         notes=tuple(file.notes),
         others=tuple(file.others),
     )
+
+
+def electrodes_of(path: Path) -> dict[str, tuple[str, ...]]:
+    """The columns of an exported table of electrodes, none of any other table."""
+    table = read_header(path)
+    if _stated(table, path).kind != "electrodes":
+        return {}
+    columns = zip(*(cells for _, cells in table.rows()), strict=True)
+    return dict(zip(table.names, columns, strict=False))
 
 
 def _stated(table: TextTable, path: Path) -> _Stated:

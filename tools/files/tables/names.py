@@ -31,8 +31,9 @@ BESIDE = {"trial", "trial_id", "block", "condition", "success", "split", "index"
 _UNIT = re.compile(r"^(.*?)\s*[\[(]([^\])]*)[\])]$", re.DOTALL)
 _TIME_UNIT = re.compile(rf"^(.+)_((?:{'|'.join((*PER_SECOND, *UNCLOCKED))})s?)$")
 _COUNTED = re.compile(
-    r"^(unit|neuron|cell|cluster|spikes?|counts?|ch|chan|channel|elec|electrode|e)s?[ _.#-]*"
-    r"([a-z]{0,3}[_-]?\d+(?:[._-]\d+|[a-z])?)$",
+    r"^(unit|neuron|cell|cluster|sig|spk|spikes?|counts?|channel|chan|ch|electrode|elec|e)s?"
+    r"(?:[ _.#-]+(?P<spaced>[a-z]{0,3}[_-]?\d+(?:[._-]\d+|[a-z])?)"
+    r"|(?P<label>(?:[a-h]-)?\d+(?:[._-]\d+|[a-z])?))$",
     re.IGNORECASE,
 )
 _LABEL = re.compile(r"^(?:[A-H]-)?\d+$")
@@ -100,7 +101,8 @@ def counted(name: str) -> str | None:
     if match is None:
         return None
     kind = match[1].lower()
-    return match[2] if kind.startswith(("ch", "el")) else name if kind == "e" else ""
+    label = match["spaced"] or match["label"]
+    return label if kind.startswith(("ch", "el")) else name if kind == "e" else ""
 
 
 def grouped(columns: Sequence[Column], alone: str) -> dict[str, list[Column]]:

@@ -14,6 +14,7 @@ from rtdecode.session.schema import MAX_CHANNELS
 from rtdecode.tools.files.recording import F8, BinnedSpikes, Recording, Rows, SpikeTimes, UnitTable
 from rtdecode.tools.files.tables import names
 from rtdecode.tools.files.tables.arrays import ONE, Arrays
+from rtdecode.tools.files.tables.electrodes import ARRAY, LABEL, UNIT_ID, X, Y, with_electrodes
 from rtdecode.tools.files.tables.labels import Label, Labels, tidy, unit_table
 from rtdecode.tools.files.tables.npz_beside import CLOCKS, all_series, markers, trials
 
@@ -38,6 +39,9 @@ LABELS = (
     "channels",
     "units",
 )
+ELECTRODES = (LABEL, UNIT_ID, X, Y, ARRAY)
+#: As an export of rtdecode names them.
+OWN_COUNTS = "counts/values"
 KNOWN = "name them spike_times and channels, or counts and bin_width, and behavior and behavior_time"
 
 
@@ -79,13 +83,18 @@ def npz_recording(path: Path) -> Recording:
             where=found.where,
             fix=KNOWN,
         )
+    observed = arrays.read("observed") if arrays.is_pairs("observed") else None
+    electrodes = {key: arrays.texts(None, f"electrodes_{key}") for key in ELECTRODES}
+    known = {key: column for key, column in electrodes.items() if column is not None}
+    arrays.drop("observed", "n_channels", "counts_t0_s")
     return Recording(
         path,
         "NPY" if arrays.single else "NPZ",
-        tuple(found.spikes),
+        tuple(with_electrodes(each, known) for each in found.spikes),
         series,
         tables,
         texts,
+        None if observed is None else observed.astype(np.float64),
         attrs=attrs,
         notes=tuple(found.notes),
         others=tuple((arrays.described(key), arrays.why_left(key)) for key in arrays.keys),
@@ -183,10 +192,19 @@ class _Counts:
             values = file().T if self.transposed else file()
             return self.time, values[:, rows].astype(np.float64)
 
-        table = UnitTable(labels or tuple(map(str, range(n))), labels or ("",) * n)
+        ids = labels or tuple(map(str, range(n)))
+        # In a file that rtdecode wrote columns are channels; in others nobody knows.
+        own = arrays.name(self.key) == OWN_COUNTS
+        table = UnitTable(ids, ids if labels or own else ("",) * n)
         rates = "spikes/s" if "rate" in self.key else ""
         return BinnedSpikes(
-            arrays.name(self.key), table, len(self.time), width, stamps, read, units_of_values=rates
+            arrays.name(self.key).removesuffix("/values"),
+            table,
+            len(self.time),
+            width,
+            stamps,
+            read,
+            units_of_values=rates,
         )
 
 

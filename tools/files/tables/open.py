@@ -7,7 +7,8 @@ from pathlib import Path
 
 from rtdecode.tools.files.recording import Recording, Series
 from rtdecode.tools.files.tables.arrays import is_numpy
-from rtdecode.tools.files.tables.csv_table import csv_recording
+from rtdecode.tools.files.tables.csv_table import csv_recording, electrodes_of
+from rtdecode.tools.files.tables.electrodes import with_electrodes
 from rtdecode.tools.files.tables.npz import npz_recording
 from rtdecode.tools.files.tables.text import looks_like_table, text_encoding
 
@@ -31,13 +32,16 @@ def open_csv(path: Path) -> Recording:
         return csv_recording(path)
     files = sorted(each for each in path.iterdir() if each.suffix.lower() in ENDINGS)
     parts = [csv_recording(each) for each in files]
+    tables = [electrodes for each in files if (electrodes := electrodes_of(each))]
+    spikes = [each for part in parts for each in part.spikes]
     return Recording(
         path,
         "CSV",
-        tuple(each for part in parts for each in part.spikes),
+        tuple(with_electrodes(each, tables[0]) for each in spikes) if tables else tuple(spikes),
         tuple(_of_file(part.path, each) for part in parts for each in part.series),
         tuple(each for part in parts for each in part.trials),
         tuple(each for part in parts for each in part.markers),
+        next((part.observed for part in parts if part.observed is not None), None),
         attrs={key: text for part in parts for key, text in part.attrs.items()},
         notes=tuple(note for part in parts for note in part.notes),
         others=tuple((f"{part.path.stem}/{name}", why) for part in parts for name, why in part.others),

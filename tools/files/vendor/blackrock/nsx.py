@@ -125,8 +125,8 @@ class Signals:
                 parts.append(block.start_s + np.arange(0, block.n, self.step) / self.rate_hz + added[run])
             return np.concatenate(parts)
         time = self._ptp_columns([])[0]
-        run = np.cumsum(np.diff(time, prepend=time[0]) < -RESET_S)
-        return time + added[np.minimum(run, len(added) - 1)]
+        runs = np.cumsum(np.diff(time, prepend=time[0]) < -RESET_S)
+        return time + added[np.minimum(runs, len(added) - 1)]
 
     def values(self, columns: list[int]) -> F8:
         """f8[n_read, n], some channels in their units."""

@@ -10,6 +10,7 @@ from files.damage import n_refused, read_all
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, SpikeTimes
+from rtdecode.tools.files.tables.names import counted
 from rtdecode.tools.files.tables.open import is_csv, open_csv
 
 
@@ -106,11 +107,22 @@ def test_counts_beside_behaviour(data_dir: Path) -> None:
 
 
 def test_counts_of_channels_know_their_electrode(tmp_path: Path) -> None:
-    recording = table(tmp_path, "bin_end,ch1,channel 2,e3,4\n.02,1,0,2,0\n.04,0,0,1,1\n")
+    recording = table(tmp_path, "bin_end,ch1,channel_2,e3,4\n.02,1,0,2,0\n.04,0,0,1,1\n")
     (counts,) = recording.spikes
     assert isinstance(counts, BinnedSpikes)
     assert (counts.stamps, counts.units.electrodes) == ("end", ("1", "2", "e3", "4"))
     assert counts.read(np.arange(4))[1].tolist() == [[1, 0, 2, 0], [0, 0, 1, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "electrode"),
+    [
+        ("unit_1011", ""), ("sig001a", ""), ("channel_12", "12"), ("Electrode 5", "5"), ("ch A-005", "A-005"),
+        ("e12", "e12"), ("7", "7"), ("eye_1", None), ("x1", None), ("events1", None),
+    ],
+)  # fmt: skip
+def test_names_of_channels(name: str, electrode: str | None) -> None:
+    assert counted(name) == electrode
 
 
 def test_rates_keep_their_unit(tmp_path: Path) -> None:
@@ -219,6 +231,25 @@ def test_a_folder_of_tables_is_one_recording(tmp_path: Path) -> None:
     recording = open_csv(tmp_path)
     assert [source.name for source in recording.spikes] == ["spikes"]
     assert [series.name for series in recording.series] == ["kinematics/hand"]
+
+
+def test_exported_electrodes_and_observed_time(tmp_path: Path) -> None:
+    table(tmp_path, '# rtdecode {"kind": "spikes", "n_channels": 2}\ntime,channel\n1,1\n', "spikes.csv")
+    table(tmp_path, '# rtdecode {"kind": "observed"}\nstart,stop\n0,2\n3,4\n', "observed.csv")
+    said = (
+        '# rtdecode {"kind": "electrodes"}\nchannel,label,unit_id,x,y,array\n0,e7,u1,0,1,M1\n1,e9,u5,.5,,M1\n'
+    )
+    table(tmp_path, said, "electrodes.csv")
+    recording = open_csv(tmp_path)
+    units = recording.spikes[0].units
+    assert (units.ids, units.electrodes, units.arrays) == (("u1", "u5"), ("e7", "e9"), ("M1", "M1"))
+    np.testing.assert_array_equal(units.position, [[0, 1], [0.5, np.nan]])  # type: ignore[arg-type]
+    assert recording.observed is not None
+    assert recording.observed.tolist() == [[0, 2], [3, 4]]
+    assert recording.trials == ()
+    (tmp_path / "electrodes.csv").write_text(said.replace(".5", "east"))
+    with pytest.raises(RtdecodeError, match="holds a position that is no number"):
+        open_csv(tmp_path)
 
 
 def test_damage_ends_in_one_line(tmp_path: Path) -> None:

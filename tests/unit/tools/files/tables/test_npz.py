@@ -128,6 +128,22 @@ def test_objects_are_listed_and_never_unpickled(tmp_path: Path) -> None:
     assert recording.others == (("extra object [1]", "it holds Python objects, which are never read"),)
 
 
+def test_exported_electrodes_and_observed_time(tmp_path: Path) -> None:
+    labels = {"electrodes/label": np.array(["e7", "e9"]), "electrodes/array": np.array(["M1", "PMd"])}
+    counts = {"counts/values": np.ones((3, 2), np.uint8), "counts/bin_width_s": 0.02, "counts/t0_s": 5.0}
+    recording = saved(tmp_path, n_channels=2, observed=np.array([[0.0, 2], [3, 4]]), **labels, **counts)
+    source = binned(recording)
+    assert (source.name, source.units.electrodes, source.units.arrays) == (
+        "counts",
+        ("e7", "e9"),
+        ("M1", "PMd"),
+    )
+    assert source.read(np.array([0]))[0].tolist() == [5.0, 5.02, 5.04]
+    assert recording.observed is not None
+    assert recording.observed.tolist() == [[0, 2], [3, 4]]
+    assert recording.others == ()
+
+
 def test_damage_ends_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "t.npz"
     np.savez_compressed(
