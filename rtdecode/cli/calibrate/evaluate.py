@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from click.core import ParameterSource
 from typer.core import TyperCommand
 
 from rtdecode.cli.calibrate.first_seconds import Asked, first_seconds
@@ -70,7 +69,7 @@ class EvaluateCommand(TyperCommand):
         rest = super().parse_args(ctx, args)
         for protocol, names in OF_ONE.items():
             for option in self.params:
-                typed = ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+                typed = ctx.get_parameter_source(option.name).name == "COMMANDLINE"
                 if option.name in names and typed and ctx.params["protocol"] != protocol:
                     raise typer.BadParameter(
                         f"belongs to --protocol {protocol}. Fix: leave it out, or give --protocol {protocol}",
