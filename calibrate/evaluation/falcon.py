@@ -142,7 +142,7 @@ class FalconDecoder:
                 if found != wanted:
                     raise RtdecodeError(
                         f"the model has {found:g} {what}, and the task {wanted:g}",
-                        fix="fit it to the task's calibration files, with --outputs and --bin-width as needed",
+                        fix="fit one to the task's calibration files, as docs/falcon.md does",
                     )
         return artifact
 
