@@ -22,8 +22,9 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.kernels.arrays import F4, F8, I8, Inputs, Mask
 from rtdecode.models.alive import input_units
 from rtdecode.models.ensemble.split import train_tensors_of, trained_members
-from rtdecode.models.kinds.registry import network_kind
-from rtdecode.models.train_state import as_bytes, network_description
+from rtdecode.models.kinds.network_kind import train_tensor
+from rtdecode.models.kinds.registry import NETWORKS, network_kind
+from rtdecode.models.train_state import SETTINGS, as_bytes, network_description
 
 _READ_IN = "net.read_in"
 
@@ -59,28 +60,49 @@ def renormalised(
         described = network_description(member)
         if session in described["sessions"]:
             raise RtdecodeError(f"the network has a session {session!r} already", fix="use another name")
-        n = len(described["sessions"])
         described["sessions"].append(session)
-        described["session"] = session
         train = dict(member.train)
         for name, values in (("scale", scale4), ("offset", offset4), ("sd", sd4), ("good", good)):
-            train[f"{_READ_IN}.sessions.{n}.{name}"] = values
+            train[f"{_READ_IN}.sessions.{len(described['sessions']) - 1}.{name}"] = values
         train[f"{_READ_IN}._extra_state"] = as_bytes(described["sessions"])
         train["settings"] = as_bytes(described)
-        scale8, offset8 = (values.astype(np.float64) * good for values in (scale4 * unit, offset4))
-        folded = network_kind(member).fold_read_in(member, scale8, offset8)
-        run = member.run | folded
-        fractional_bits = int(run["grid"].min()) if "grid" in run else None
-        return replace(
-            member,
-            run=run,
-            train=train,
-            channel_mask=tuple(good[: member.n_channels].tolist()),
-            fractional_bits=fractional_bits,
-            features=features,
-        )
+        return _folded(replace(member, train=train, features=features), session)
 
     return _each_member(artifact, with_session)
+
+
+def sessions_of(artifact: ModelArtifact) -> list[str]:
+    """The sessions that a model has a read-in for; none of a linear model, or without training state."""
+    members = trained_members(artifact) if artifact.kind in NETWORKS else []
+    described = [network_description(member)["sessions"] for member in members if SETTINGS in member.train]
+    return list(described[0]) if described else []
+
+
+def of_session(artifact: ModelArtifact, session: str) -> ModelArtifact:
+    """The model as it decodes another of the sessions that it has a read-in for.
+
+    Args:
+        artifact: a network that reads counts alone, with its train.*.
+        session: one of `sessions_of`.
+    """
+    return _each_member(artifact, lambda member: _folded(member, session))
+
+
+def _folded(member: ModelArtifact, session: str) -> ModelArtifact:
+    """One network with run.* folded for one of its sessions."""
+    described = network_description(member)
+    of = f"{_READ_IN}.sessions.{described['sessions'].index(session)}"
+    good = train_tensor(member, f"{of}.good") > 0
+    scale, offset = (train_tensor(member, f"{of}.{name}") * good for name in ("scale", "offset"))
+    scale = scale * input_units(len(scale), len(member.features))
+    run = member.run | network_kind(member).fold_read_in(member, scale, offset)
+    return replace(
+        member,
+        run=run,
+        train=member.train | {"settings": as_bytes(described | {"session": session})},
+        channel_mask=tuple(good[: member.n_channels].tolist()),
+        fractional_bits=int(run["grid"].min()) if "grid" in run else None,
+    )
 
 
 def with_heads(artifact: ModelArtifact, change: F8, offset: F8) -> ModelArtifact:

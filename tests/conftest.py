@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,3 +54,22 @@ def data_dir() -> Path:
     if os.environ.get("CI"):
         pytest.fail(message)
     pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def foreign() -> Callable[[str], Any]:
+    """Imports a module of a package of others that we are compared with, such as "neurobench.models".
+
+    Tests that call it are skipped where the package is not installed, except in CI, where it is required.
+    """
+
+    def imported(module: str) -> Any:
+        try:
+            return import_module(module)
+        except ModuleNotFoundError as error:
+            message = f"{error.name}, for {module}, is not installed; .ci/run shows how"
+            if os.environ.get("CI"):
+                pytest.fail(message)
+            pytest.skip(message)
+
+    return imported

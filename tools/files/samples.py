@@ -94,20 +94,23 @@ def _chosen(recording: Recording, names: tuple[str, ...] | None, role: str) -> l
                 fix="choose one or more with --behavior NAME,NAME (none for none); see --list",
             )
         return [(series, list(range(len(series.columns)))) for series in of_role]
-    return [_named(recording, name) for name in names]
+    return [part for name in names for part in _named(recording, name)]
 
 
-def _named(recording: Recording, name: str) -> tuple[Series, list[int]]:
+def _named(recording: Recording, name: str) -> list[tuple[Series, list[int]]]:
     for series in recording.series:
         if series.name == name:
-            return series, list(range(len(series.columns)))
+            return [(series, list(range(len(series.columns))))]
     for series in recording.series:
         start = f"{series.name}/"
         if name.startswith(start) and name[len(start) :] in series.columns:
-            return series, [series.columns.index(name[len(start) :])]
+            return [(series, [series.columns.index(name[len(start) :])])]
+    within = [series for series in recording.series if series.name.startswith(f"{name}/")]
+    if within:
+        return [(series, list(range(len(series.columns)))) for series in within]
     endings = [series for series in recording.series if series.name.rsplit("/", 1)[-1] == name]
     if len(endings) == 1:
-        return endings[0], list(range(len(endings[0].columns)))
+        return [(endings[0], list(range(len(endings[0].columns))))]
     listed = ", ".join(series.name for series in recording.series) or "none"
     raise RtdecodeError(
         f"has no series called {name!r}; it has {listed}",

@@ -25,6 +25,7 @@ ENTRIES = {
     "rtdecode.cli",
     "rtdecode.__main__",
     "rtdecode.cli.__main__",
+    "rtdecode.calibrate.evaluation.falcon",
     "rtdecode.client",
     "rtdecode.testing",
     "rtdecode.testing.lsl_recorder",

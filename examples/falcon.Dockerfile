@@ -1,0 +1,37 @@
+# The image of a submission to the FALCON challenge; docs/falcon.md has the steps.
+#
+#     docker build -t mysubmission -f falcon.Dockerfile .
+#
+# The folder has falcon.py and models/. Lines marked FALCON are the challenge's own; leave them as they are.
+FROM python:3.11-slim
+
+# Evaluation runs on CPUs: without torch's GPU libraries the image is a third as large.
+RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch
+RUN pip install --no-cache-dir falcon-challenge
+# Of a checkout: COPY rtdecode/ rtdecode-source/ and RUN pip install ./rtdecode-source
+RUN pip install --no-cache-dir rtdecode
+
+# FALCON: where its server finds the recordings, and what was decoded.
+ENV PREDICTION_PATH="/submission/submission.csv"
+ENV PREDICTION_PATH_LOCAL="/tmp/submission.pkl"
+ENV GT_PATH="/tmp/ground_truth.pkl"
+ENV EVAL_DATA_PATH="/dataset/evaluation_data"
+
+# local with your own minival files, remote on the server.
+ENV EVALUATION_LOC="remote"
+# h1, m1 or m2
+ENV SPLIT="m2"
+# minival or test
+ENV PHASE="test"
+# Sessions at a time: at most 8 (h1), 4 (m1), 7 (m2).
+ENV BATCH_SIZE="7"
+
+WORKDIR /app
+COPY models/ models/
+COPY falcon.py falcon.py
+
+# Kernels are compiled now: on the server the first bin would wait for them.
+ENV NUMBA_CACHE_DIR="/app/kernels"
+RUN python -c "from pathlib import Path; from rtdecode.decode.load import open_model; [open_model(path) for path in Path('models').glob('*.safetensors')]"
+
+CMD ["/bin/bash", "-c", "python falcon.py --evaluation $EVALUATION_LOC --split $SPLIT --phase $PHASE --models models --batch-size $BATCH_SIZE"]
