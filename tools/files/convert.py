@@ -12,6 +12,7 @@ import numpy as np
 
 from rtdecode import __version__
 from rtdecode.errors import RtdecodeError
+from rtdecode.session.diagnosis.clocks import unobserved
 from rtdecode.session.doctor import Finding, examine
 from rtdecode.session.doctor.finding import findings_attrs
 from rtdecode.session.layout import Counts, Events, Session
@@ -73,8 +74,6 @@ def convert(recording: Recording, choice: Choice, behavior_from: Recording | Non
     trials, more = read_trials(beside, markers, choice)
     notes += more
     together = _together([each for each in observed if each is not None], choice)
-    if together is not None and events is not None:
-        notes += _outside(events.time, together)
     session = Session(
         n_channels=channels.n,
         events=events,
@@ -87,6 +86,7 @@ def convert(recording: Recording, choice: Choice, behavior_from: Recording | Non
         electrodes=channels.electrodes,
         attrs=_attrs(recording, behavior_from),
     )
+    notes += unobserved(session)
     findings = examine(session)
     attrs = session.attrs | findings_attrs(findings)
     return Imported(replace(session, attrs=attrs), findings, tuple(dict.fromkeys(notes)))
@@ -152,12 +152,6 @@ def _merged(intervals: F8) -> F8:
         else:
             merged.append([start, stop])
     return np.array(merged, np.float64).reshape(-1, 2)
-
-
-def _outside(time: F8, observed: F8) -> list[str]:
-    at = np.searchsorted(observed[:, 0], time, side="right") - 1
-    n = int((~((at >= 0) & (time <= observed[np.maximum(at, 0), 1]))).sum())
-    return [f"{n} of {len(time)} spikes are outside the time in which the array was recorded"] if n else []
 
 
 def _attrs(recording: Recording, behavior_from: Recording | None) -> dict[str, str]:
