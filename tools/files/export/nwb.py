@@ -28,9 +28,9 @@ from rtdecode.tools.files.export.nwb_parts import (
     counts,
     decoded,
     features,
+    intervals,
     markers,
     nwb_name,
-    trials,
     units,
 )
 from rtdecode.tools.files.nwb.marks import LABEL, mark
@@ -107,7 +107,7 @@ def _file(pynwb: Any, session: Session) -> Any:
     if session.markers is not None and len(session.markers.time):
         file.add_acquisition(markers(pynwb, session.markers))
     if session.trials is not None and len(session.trials.start):
-        file.trials = trials(pynwb, session.trials)
+        file.trials = intervals(pynwb, "trials", session.trials)
     if session.behavior is not None and len(session.behavior.time):
         module = file.create_processing_module("behavior", "movement of the subject or the cursor")
         for part in behavior(pynwb, session.behavior):

@@ -139,20 +139,20 @@ def features(pynwb: Any, recorded: Features) -> Any:
     )
 
 
-def trials(pynwb: Any, recorded: Trials) -> Any:
-    """The trials with all of their columns."""
-    core = pynwb.core
+def intervals(pynwb: Any, name: str, recorded: Trials) -> Any:
+    """A table of intervals, as trials are, with all of their columns."""
+    core, others = pynwb.core, dict(recorded.columns)
     columns = [
         core.VectorData(name="start_time", description="seconds", data=recorded.start),
         core.VectorData(name="stop_time", description="seconds", data=recorded.stop),
     ]
-    for name, values in recorded.columns.items():
+    own = others.get("id")
+    ids = others.pop("id") if own is not None and own.dtype.kind in "iu" else np.arange(len(recorded.start))
+    for column, values in others.items():
         data = values.tolist() if values.dtype.kind == "U" else values
-        place = nwb_name(f"{name}_" if name in _TAKEN else name)
-        columns.append(core.VectorData(name=place, description=f"{name} of the trial", data=data))
-    return pynwb.epoch.TimeIntervals(
-        name="trials", description="trials of the task", columns=columns, id=np.arange(len(recorded.start))
-    )
+        place = nwb_name(f"{column}_" if column in _TAKEN else column)
+        columns.append(core.VectorData(name=place, description=f"{column} of the interval", data=data))
+    return pynwb.epoch.TimeIntervals(name=name, description=f"{name} of the session", columns=columns, id=ids)
 
 
 def markers(pynwb: Any, recorded: Markers) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,14 @@ def checked(dataset: h5py.Dataset) -> h5py.Dataset:
             fix="copy the file again from where it was recorded",
         )
     return dataset
+
+
+@dataclass(frozen=True)
+class Place:
+    """A file, and a path in it, which may lead through a link to another file."""
+
+    file: Path
+    path: str
 
 
 @contextmanager

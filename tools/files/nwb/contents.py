@@ -11,7 +11,7 @@ import h5py
 from rtdecode.tools.files.nwb.access import text
 
 #: Nothing of these is data.
-_SKIPPED = ("general", "specifications", ".specloc")
+_SKIPPED = ("/general", "/specifications")
 
 #: Folders of the file whose names say nothing about what is in them.
 _FOLDERS = (
@@ -50,30 +50,34 @@ class Contents:
 def contents_of(file: h5py.File) -> Contents:
     """Find everything that can be read."""
     found = Contents()
-    seen: set[tuple[int, int]] = set()
-    waiting: list[h5py.Group] = [file["/"]]
+    seen = {_identity(file)}
+    waiting: list[tuple[str, h5py.Group]] = [("", file["/"])]
     while waiting:
-        group = waiting.pop()
-        children = [each for each in _children(group, found.notes) if each.name.strip("/") not in _SKIPPED]
         inner = []
-        for child in children:
-            info = h5py.h5o.get_info(child.id)
-            if (info.fileno, info.addr) in seen:
+        for path, child in _children(*waiting.pop(), found.notes):
+            if path in _SKIPPED or _identity(child) in seen:
                 continue
-            seen.add((info.fileno, info.addr))
+            seen.add(_identity(child))
             place = _place(child, found)
             if place is None:
-                inner.append(child)
+                inner.append((path, child))
             else:
-                place.append(child.name)
+                place.append(path)
         waiting += reversed(inner)
     return found
 
 
-def _children(group: h5py.Group, notes: list[str]) -> Iterator[h5py.Group]:
+def _identity(group: h5py.Group) -> tuple[int, int]:
+    """The same for a group however it was reached: links can lead in a circle."""
+    info = h5py.h5o.get_info(group.id)
+    return info.fileno, info.addr
+
+
+def _children(above: str, group: h5py.Group, notes: list[str]) -> Iterator[tuple[str, h5py.Group]]:
+    """Groups with their paths in this file; those of another file have other names there."""
     for name in group:
         link = group.get(name, getlink=True)
-        path = f"{group.name.rstrip('/')}/{name}"
+        path = f"{above}/{name}"
         try:
             child = group[name]
         except (KeyError, OSError):
@@ -83,7 +87,7 @@ def _children(group: h5py.Group, notes: list[str]) -> Iterator[h5py.Group]:
                 continue
             raise
         if isinstance(child, h5py.Group):
-            yield child
+            yield path, child
 
 
 def _place(group: h5py.Group, found: Contents) -> list[str] | None:

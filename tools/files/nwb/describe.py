@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from rtdecode.tools.files.nwb.access import text
+from rtdecode.tools.files.nwb.access import Place, text
 from rtdecode.tools.files.nwb.attributes import attributes_of
 from rtdecode.tools.files.nwb.contents import Contents, contents_of, short_names
 from rtdecode.tools.files.nwb.intervals import INVALID, OBSERVED, interval_list, trial_table, without
@@ -72,27 +72,27 @@ def _add_spikes(path: Path, file: h5py.File, contents: Contents, found: _Found) 
     ]
     folders = [list(each) for _, each in groupby(events, key=lambda place: place.rpartition("/")[0])]
     of_folders = [each[0] if len(each) == 1 else each[0].rpartition("/")[0] for each in folders]
-    binned = [place for place in contents.series if place not in events and looks_binned(file[place])]
+    binned = [place for place in contents.series if place not in events and looks_binned(place, file[place])]
     names = dict(_named([*contents.units, *of_folders, *binned, *contents.binned]))
     for place in contents.units:
-        spikes = unit_table(path, file[place], names[place])
+        spikes = unit_table(Place(path, place), file[place], names[place])
         if isinstance(spikes, str):
             found.others.append((names[place], spikes))
         else:
             found.spikes.append(spikes)
             found.notes += notes_of(file[place], names[place])
     for place, each in zip(of_folders, folders, strict=True):
-        found.spikes.append(snippets(path, [file[one] for one in each], names[place]))
-    found.spikes += [binned_series(path, file[place], names[place]) for place in binned]
-    found.spikes += [aligned_bins(path, file[place], names[place]) for place in contents.binned]
+        found.spikes.append(snippets(path, {one: file[one] for one in each}, names[place]))
+    found.spikes += [binned_series(Place(path, place), file[place], names[place]) for place in binned]
+    found.spikes += [aligned_bins(Place(path, place), file[place], names[place]) for place in contents.binned]
     return [place for place in contents.series if place not in (*events, *binned)]
 
 
 def _add_series(path: Path, file: h5py.File, places: list[str], found: _Found) -> None:
-    parts, used = parts_of(path, [file[place] for place in places])
+    parts, used = parts_of(path, {place: file[place] for place in places})
     found.series += parts
     for place, name in _named([place for place in places if place not in used]):
-        each = series_of(path, file[place], name)
+        each = series_of(Place(path, place), file[place], name)
         if isinstance(each, str):
             found.others.append((name, each))
         else:

@@ -18,6 +18,9 @@ def trial_table(table: h5py.Group, name: str) -> TrialTable:
         return _of_edges(table, name)
     columns = plain_columns(table, without=("start_time", "stop_time", "timeseries"))
     active = active_targets(table, columns)
+    if np.array_equal(columns.get("id", ()), np.arange(n_rows(table))):
+        # Rows that are numbered say nothing.
+        columns.pop("id", None)
     # A list of one value is that value.
     flat = {each: values[:, 0] if values.shape[1:] == (1,) else values for each, values in columns.items()}
     return TrialTable(name, *_edges(table), {**flat, **active})

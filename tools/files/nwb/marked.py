@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import h5py
@@ -18,19 +18,19 @@ from rtdecode.tools.files.recording import F8, Series
 _ROLES = {"behavior": "behavior", "features": "signal", "decoded": "other"}
 
 
-def parts_of(path: Path, groups: Sequence[h5py.Group]) -> tuple[list[Series], set[str]]:
+def parts_of(path: Path, groups: Mapping[str, h5py.Group]) -> tuple[list[Series], set[str]]:
     """A series for each marked part of a session in `groups`, and the paths of what these are made of."""
-    found: dict[str, list[h5py.Group]] = {}
-    for group in groups:
+    found: dict[str, dict[str, h5py.Group]] = {}
+    for place, group in groups.items():
         if (part := mark_of(group).get("part")) in _ROLES:
-            found.setdefault(part, []).append(group)
+            found.setdefault(part, {})[place] = group
     series = [_joined(path, part, pieces) for part, pieces in found.items()]
-    return series, {group.name for pieces in found.values() for group in pieces}
+    return series, {place for pieces in found.values() for place in pieces}
 
 
-def _joined(path: Path, part: str, pieces: list[h5py.Group]) -> Series:
+def _joined(path: Path, part: str, by_place: dict[str, h5py.Group]) -> Series:
+    places, pieces = list(by_place), list(by_place.values())
     details = [mark_of(piece) for piece in pieces]
-    places = [piece.name for piece in pieces]
     order = np.argsort([at for each in details for at in each["at"]], kind="stable").astype(np.intp)
     names, units, kinds = (
         [each for detail in details for each in detail.get(key, [])] for key in ("names", "units", "kinds")

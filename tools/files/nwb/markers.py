@@ -15,7 +15,7 @@ _TEXTS = ("annotation", "label", "event_name", "event_type", "name", "value")
 
 def marker_list(group: h5py.Group, name: str) -> MarkerList:
     """Events with the text of each; events without any are named like their series or table."""
-    leaf = group.name.rpartition("/")[2]
+    leaf = name.rpartition("/")[2]
     if "event_times" in group:
         time, words = _annotated(group, leaf)
     elif "timestamp" in group:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import h5py
 import numpy as np
 
-from rtdecode.tools.files.nwb.access import is_numeric, opened, text, texts
+from rtdecode.tools.files.nwb.access import Place, is_numeric, opened, text, texts
 from rtdecode.tools.files.nwb.electrodes import electrodes_of
 from rtdecode.tools.files.nwb.samples import (
     clock_of,
@@ -38,7 +37,7 @@ _LISTED = re.compile(r"columns?\s*[=:]\s*[\[(]([^\])]*)[\])]", re.IGNORECASE)
 _NAME = re.compile(r"[^\s,;:=()\[\]]{1,32}")
 
 
-def series_of(path: Path, series: h5py.Group, name: str) -> Series | str:
+def series_of(place: Place, series: h5py.Group, name: str) -> Series | str:
     """A series described, or why nothing of it can be imported."""
     kind, data = text(series, "neurodata_type"), series["data"]
     if _NOT_IMPORTED.search(kind):
@@ -47,26 +46,26 @@ def series_of(path: Path, series: h5py.Group, name: str) -> Series | str:
         return f"has {data.dtype} data of shape {data.shape}, not samples of columns"
     if not has_times(series):
         return "has neither stamps nor a rate"
-    rate, shape, place = rate_of(series), shape_of(series), series.name
+    rate, shape = rate_of(series), shape_of(series)
     if _is_electrical(series, kind) and rate is not None and rate >= RAW_HZ:
         return f"is raw voltage of {shape.d} channels at {rate:g} Hz: rtdecode detect finds its spikes"
     confident = _confidence(series, shape.n)
     return Series(
         name=name,
-        columns=(*_columns(series, kind, shape.d), *(["confidence"] if confident else [])),
+        columns=(*_columns(place, series, kind, shape.d), *(["confidence"] if confident else [])),
         units=(*_units(series, shape.d), *([""] if confident else [])),
         n_samples=shape.n,
         rate_hz=rate,
-        role=_role(series, kind, shape.d),
-        read=lambda: _read(path, place),
+        role=_role(place, series, kind, shape.d),
+        read=lambda: _read(place),
         note="; ".join(notes_of(series)),
         clock=clock_of(series),
     )
 
 
-def _read(path: Path, place: str) -> tuple[F8, F8]:
-    with opened(path) as file:
-        series = file[place]
+def _read(place: Place) -> tuple[F8, F8]:
+    with opened(place.file) as file:
+        series = file[place.path]
         time, values = sample_times(series), sample_values(series)
         if _confidence(series, len(time)):
             values = np.column_stack((values, series["confidence"][: len(time)].astype(np.float64)))
@@ -83,8 +82,8 @@ def _is_electrical(series: h5py.Group, kind: str) -> bool:
     return kind == "ElectricalSeries" or "electrodes" in series
 
 
-def _role(series: h5py.Group, kind: str, d: int) -> str:
-    parts = series.name.strip("/").split("/")
+def _role(place: Place, series: h5py.Group, kind: str, d: int) -> str:
+    parts = place.path.strip("/").split("/")
     if d == 1 and _MASK.search(parts[-1]):
         return "mask"
     if _is_electrical(series, kind) or "bands" in series or any(_SIGNAL.search(part) for part in parts[1:]):
@@ -102,9 +101,9 @@ def _units(series: h5py.Group, d: int) -> tuple[str, ...]:
     return (unit if unit.lower() not in ("n/a", "na", "unknown", "no unit") else "",) * d
 
 
-def _columns(series: h5py.Group, kind: str, d: int) -> tuple[str, ...]:
+def _columns(place: Place, series: h5py.Group, kind: str, d: int) -> tuple[str, ...]:
     """Names from electrodes, from what the file says about its columns, or x, y, z of a place."""
-    leaf = series.name.rpartition("/")[2]
+    leaf = place.path.rpartition("/")[2]
     for found in (_of_electrodes(series, d), _features(series), *_said(series)):
         if len(found) == d and len(set(found)) == d and all(found):
             return tuple(found)

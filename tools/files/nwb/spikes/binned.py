@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import h5py
 import numpy as np
 
-from rtdecode.tools.files.nwb.access import attr, is_numeric, number, opened, text
+from rtdecode.tools.files.nwb.access import Place, attr, is_numeric, number, opened, text
 from rtdecode.tools.files.nwb.electrodes import Electrodes, chosen, electrodes_table
 from rtdecode.tools.files.nwb.marks import mark_of
 from rtdecode.tools.files.nwb.samples import has_times, rate_of, sample_times, sample_values, shape_of
@@ -31,14 +30,14 @@ _STAMPS = re.compile(
 _LOOKED_AT, _PIECE = 1000, 1 << 25
 
 
-def looks_binned(series: h5py.Group) -> bool:
+def looks_binned(place: str, series: h5py.Group) -> bool:
     """Whether a series is spikes in bins: by its mark, else by its name or unit and its first values."""
     data = series["data"]
     if data.ndim != 2 or not is_numeric(data) or "electrodes" in series or not has_times(series):
         return False
     if part := mark_of(series).get("part"):
         return bool(part == "counts")
-    parts, unit = series.name.split("/")[-2:], text(data, "unit").lower()
+    parts, unit = place.split("/")[-2:], text(data, "unit").lower()
     named = any(map(_COUNTS.search, parts)) and not any(map(_NO_COUNTS.search, parts))
     if not named and not (unit in _COUNT_UNITS and data.dtype.kind in "iu"):
         return False
@@ -46,9 +45,9 @@ def looks_binned(series: h5py.Group) -> bool:
     return not (first < 0).any()
 
 
-def binned_series(path: Path, series: h5py.Group, name: str) -> BinnedSpikes:
+def binned_series(place: Place, series: h5py.Group, name: str) -> BinnedSpikes:
     """A series of counts or rates described."""
-    place, shape, details = series.name, shape_of(series), mark_of(series)
+    shape, details = shape_of(series), mark_of(series)
     regular = "timestamps" not in series
     width = details.get("bin_width_s") or (1 / rate if regular and (rate := rate_of(series)) else None)
     unit = text(series["data"], "unit")
@@ -58,22 +57,21 @@ def binned_series(path: Path, series: h5py.Group, name: str) -> BinnedSpikes:
         n_bins=shape.n,
         bin_width_s=width,
         stamps=details.get("stamps") or _stamps(series),
-        read=lambda columns: _read(path, place, columns),
+        read=lambda columns: _read(place, columns),
         units_of_values=unit if _RATES.match(unit.strip()) else "",
     )
 
 
-def aligned_bins(path: Path, group: h5py.Group, name: str) -> BinnedSpikes:
+def aligned_bins(place: Place, group: h5py.Group, name: str) -> BinnedSpikes:
     """A group of ndx-binned-spikes: units by bins, or units by events by bins from a time at each event."""
-    place, data = group.name, group["data"]
-    starts, width = _starts(group), _width(group)
+    data, starts, width = group["data"], _starts(group), _width(group)
     return BinnedSpikes(
         name=name,
         units=_referred(group, len(data)),
         n_bins=len(starts) * data.shape[-1],
         bin_width_s=width,
         stamps="start",
-        read=lambda columns: _read_aligned(path, place, columns),
+        read=lambda columns: _read_aligned(place, columns),
         observed=np.stack([starts, starts + data.shape[-1] * width], axis=1),
     )
 
@@ -118,9 +116,9 @@ def _stamps(series: h5py.Group) -> str | None:
     return "start" if word in ("start", "begin") else "end" if word == "end" else "middle"
 
 
-def _read(path: Path, place: str, columns: Rows) -> tuple[F8, F8]:
-    with opened(path) as file:
-        series = file[place]
+def _read(place: Place, columns: Rows) -> tuple[F8, F8]:
+    with opened(place.file) as file:
+        series = file[place.path]
         n, d = shape_of(series).n, shape_of(series).d
         values = np.empty((n, len(columns)), dtype=np.float64)
         step = max(1, _PIECE // max(1, 8 * d))
@@ -145,9 +143,9 @@ def _starts(group: h5py.Group) -> F8:
     return at + offset_s
 
 
-def _read_aligned(path: Path, place: str, columns: Rows) -> tuple[F8, F8]:
-    with opened(path) as file:
-        group = file[place]
+def _read_aligned(place: Place, columns: Rows) -> tuple[F8, F8]:
+    with opened(place.file) as file:
+        group = file[place.path]
         data = np.asarray(group["data"][()])[columns].astype(np.float64)
         stamps = _starts(group)[:, np.newaxis] + np.arange(data.shape[-1]) * _width(group)
         return stamps.reshape(-1), data.reshape(len(columns), -1).T

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -14,17 +14,17 @@ from rtdecode.tools.files.nwb.electrodes import electrodes_of
 from rtdecode.tools.files.recording import F8, Rows, SpikeTimes, UnitTable
 
 
-def snippets(path: Path, series: Sequence[h5py.Group], name: str) -> SpikeTimes:
-    """The SpikeEventSeries of one folder of the file: a row each."""
-    places = [each.name for each in series]
-    electrodes = [electrodes_of(each, _n_electrodes(each)) for each in series]
+def snippets(path: Path, series: Mapping[str, h5py.Group], name: str) -> SpikeTimes:
+    """The SpikeEventSeries of one folder of the file, by their paths: a row each."""
+    places = list(series)
+    electrodes = [electrodes_of(each, _n_electrodes(each)) for each in series.values()]
     return SpikeTimes(
         name=name,
         units=UnitTable(
             ids=tuple(place.rpartition("/")[2] for place in places),
             electrodes=tuple(each.labels[0] if len(each.labels) == 1 else "" for each in electrodes),
         ),
-        n_spikes=sum(len(each["timestamps"]) for each in series),
+        n_spikes=sum(len(each["timestamps"]) for each in series.values()),
         read=lambda rows: _read(path, places, rows),
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import h5py
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.tools.files.nwb.access import number, opened
+from rtdecode.tools.files.nwb.access import Place, number, opened
 from rtdecode.tools.files.nwb.electrodes import electrodes_of
 from rtdecode.tools.files.nwb.tables import column_of, ends, index_of, n_rows, plain_columns
 from rtdecode.tools.files.recording import F8, Rows, SpikeTimes, UnitTable
@@ -29,16 +28,16 @@ _OWN = (
 )
 
 
-def unit_table(path: Path, table: h5py.Group, name: str) -> SpikeTimes | str:
+def unit_table(place: Place, table: h5py.Group, name: str) -> SpikeTimes | str:
     """The spikes of a table of units, or why there are none."""
     if not isinstance(table.get("spike_times"), h5py.Dataset):
         return "is a table of units without spike times"
-    place, stops = table.name, _stops(table)
+    stops = _stops(table)
     return SpikeTimes(
         name=name,
         units=units_of(table, len(stops)),
         n_spikes=int(stops[-1]) if len(stops) else 0,
-        read=lambda rows: _read(path, place, rows),
+        read=lambda rows: _read(place, rows),
         observed=_observed(table, len(stops)),
     )
 
@@ -78,9 +77,9 @@ def _stops(table: h5py.Group) -> NDArray[np.int64]:
     )
 
 
-def _read(path: Path, place: str, rows: Rows) -> tuple[F8, NDArray[np.uint32]]:
-    with opened(path) as file:
-        table = file[place]
+def _read(place: Place, rows: Rows) -> tuple[F8, NDArray[np.uint32]]:
+    with opened(place.file) as file:
+        table = file[place.path]
         stops, times = _stops(table), table["spike_times"]
         starts = np.concatenate(([0], stops[:-1]))
         counts = (stops - starts)[rows]

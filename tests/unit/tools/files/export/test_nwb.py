@@ -64,6 +64,7 @@ def session() -> Session:
                 "target": np.array([[1, 2], [3, 4], [np.nan, np.nan]], np.float32),
                 "success": np.array([True, False, True]),
                 "block": np.array(["a", "b", "ü"]),
+                "id": np.array([7, 8, 9]),
                 "tags": np.array([1, 2, 3]),
             },
         ),
@@ -172,6 +173,7 @@ def test_trials_and_markers(session: Session, recording: Recording) -> None:
     assert np.array_equal(trials.columns["target"], session.trials.columns["target"], equal_nan=True)
     assert trials.columns["success"].tolist() == [True, False, True]
     assert trials.columns["block"].tolist() == ["a", "b", "ü"]
+    assert trials.columns["id"].tolist() == [7, 8, 9]
     assert trials.columns["tags_"].tolist() == [1, 2, 3]
     assert np.array_equal(markers.time, session.markers.time)
     assert markers.text == session.markers.text

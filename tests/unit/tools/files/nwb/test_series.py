@@ -175,6 +175,21 @@ def test_a_link_that_leads_nowhere(edited: h5py.File) -> None:
     assert len(recording.series) == 11
 
 
+def test_links_lead_to_another_file_and_in_a_circle(edited: h5py.File, binned: Path) -> None:
+    edited["acquisition/power"] = h5py.ExternalLink(str(binned), "/acquisition/spiking_band_power")
+    edited["acquisition/others"] = h5py.ExternalLink(str(binned), "/processing/ecephys")
+    edited["processing/behavior/all"] = h5py.SoftLink("/")
+    edited.flush()
+    series = series_of(edited.filename, "power")
+    assert (series.role, series.columns[0], series.read()[1].shape) == ("signal", "power_0", (50, 12))
+    spikes = open_nwb(Path(edited.filename)).spikes[1]
+    assert (spikes.name, spikes.units.ids, len(spikes.read(np.arange(2))[0])) == (
+        "others",
+        ("channel0", "channel1"),
+        7,
+    )
+
+
 def test_stamps_in_a_file_that_is_not_there(edited: h5py.File) -> None:
     del edited["processing/behavior/hand_vel/timestamps"]
     edited["processing/behavior/hand_vel/timestamps"] = h5py.ExternalLink("raw.nwb", "/t")
