@@ -32,7 +32,7 @@ def role_of(stream: str) -> str:
 
 def why_voltage(n_channels: int, rate_hz: float) -> str:
     """Why nothing is imported of the voltage of electrodes, and what to do with it."""
-    what = f"voltage of {n_channels} channels at {rate_hz:g} Hz"
+    what = f"voltage of {n_channels} channel{'s' * (n_channels > 1)} at {rate_hz:g} Hz"
     if rate_hz < RAW_HZ:
         return what
     return f"{what}: find spikes in it with rtdecode detect, from its samples in a plain binary or NPY file"

@@ -21,6 +21,7 @@ from rtdecode.tools.files.recording import (
     UnitTable,
 )
 from rtdecode.tools.files.tables.labels import unit_number
+from rtdecode.tools.files.tables.names import Column, grouped
 from rtdecode.tools.files.vendor.binary import broken, first_bytes, records, text
 from rtdecode.tools.files.vendor.inputs import RAW_HZ, is_input, why_voltage
 
@@ -109,7 +110,7 @@ def open_nex(path: Path) -> Recording:
         path,
         f"NeuroExplorer {'NEX5' if kind == NEX5 else 'NEX'} {header['version']}",
         (_spikes(units),) if units else (),
-        tuple(map(_series, inputs)),
+        tuple(_all_series(inputs)),
         tuple(_trials(each) for each in intervals if each.name != WHOLE and each.n),
         tuple(_markers(each) for each in variables if each.type in (EVENT, MARKER) and each.n),
         others=(
@@ -129,6 +130,11 @@ class _Variable:
         self.rate = float(header["rate"])
         self._new = "wide" in header.dtype.names
         self._stamp = np.dtype("<i8" if self._new and header["wide"] else "<i4")
+
+    @property
+    def clock(self) -> tuple[float, int, int]:
+        """Equal for signals that were sampled together: rate, samples and stretches."""
+        return self.rate, self.points, self.n
 
     @property
     def unit(self) -> str:
@@ -206,16 +212,27 @@ def _spikes(units: Sequence[_Variable]) -> SpikeTimes:
     return SpikeTimes("spikes", table, sum(each.n for each in units), read)
 
 
-def _series(signal: _Variable) -> Series:
-    return Series(
-        signal.name,
-        (signal.name,),
-        (signal.unit,),
-        signal.points,
-        signal.rate or None,
-        "behavior",
-        signal.samples,
-    )
+def _all_series(inputs: Sequence[_Variable]) -> list[Series]:
+    """joy_x and joy_y of one clock are columns of joy; any other signal is a series of its own."""
+    found: dict[tuple[str, tuple[float, int, int]], list[tuple[str, _Variable]]] = {}
+    columns = [Column(i, each.name) for i, each in enumerate(inputs)]
+    for group, members in grouped(columns, "").items():
+        for column in members:
+            each = inputs[column.index]
+            found.setdefault((group or each.name, each.clock), []).append((column.name, each))
+    return [_series(name, columns) for (name, _), columns in found.items()]
+
+
+def _series(name: str, columns: Sequence[tuple[str, _Variable]]) -> Series:
+    signals = [signal for _, signal in columns]
+    first = signals[0]
+
+    def read() -> tuple[F8, F8]:
+        samples = [each.samples() for each in signals]
+        return samples[0][0], np.concatenate([values for _, values in samples], axis=1)
+
+    names, units = tuple(column for column, _ in columns), tuple(each.unit for each in signals)
+    return Series(name, names, units, first.points, first.rate or None, "behavior", read)
 
 
 def _trials(interval: _Variable) -> TrialTable:

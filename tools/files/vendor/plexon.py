@@ -218,7 +218,7 @@ class _Signals:
             return np.concatenate(times), np.stack([self._values(each) for each in members], axis=1)
 
         return Series(
-            names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}",
+            names[0] if len(names) == 1 else f"{names[0]}-{names[-1]}",
             names,
             ("mV",) * len(names),
             int(table[:, 2].sum()),

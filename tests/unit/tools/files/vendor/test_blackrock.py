@@ -95,7 +95,7 @@ def test_analog_inputs_of_the_same_name_are_behaviour(day: Path, name: str) -> N
     np.testing.assert_allclose(recording.observed, [[0.01, 1.01]])
     ((name, why),) = recording.others
     assert name == "day.ns5"
-    assert why.startswith("voltage of 1 channels at 30000 Hz: find spikes in it with rtdecode detect")
+    assert why.startswith("voltage of 1 channel at 30000 Hz: find spikes in it with rtdecode detect")
 
 
 def test_inputs_as_fast_as_voltage_are_thinned(day: Path) -> None:

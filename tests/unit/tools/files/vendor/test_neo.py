@@ -100,7 +100,7 @@ def test_intan_has_no_spikes_but_its_inputs(tmp_path: Path) -> None:
     np.testing.assert_allclose(time, np.arange(0, 256, 20) / 20_000)
     np.testing.assert_allclose(np.diff(values[:, 0]), 20 * 50.354e-6, rtol=1e-3)
     assert recording.others[0][1].startswith(
-        "voltage of 1 channels at 20000 Hz: find spikes in it with rtdecode"
+        "voltage of 1 channel at 20000 Hz: find spikes in it with rtdecode"
     )
     assert n_refused(path, is_neo, open_neo, 30) > 5
 

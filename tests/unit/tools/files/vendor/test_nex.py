@@ -22,6 +22,8 @@ VARIABLES = [
     Variable(2, "AllFile", [0.0], stop=[9.0]),
     Variable(6, "Strobed", [1.5, 2.5], texts=["00012", "00345"]),
     Variable(5, "joy_x", [1.0, 7.0], first=[0, 3], samples=[2, 4, 6, 8, 10], rate=1000.0),
+    Variable(5, "joy_y", [1.0, 7.0], first=[0, 3], samples=[0, 0, 0, 0, 2], rate=1000.0),
+    Variable(5, "pupil", [1.0], first=[0], samples=[6], rate=50.0),
     Variable(5, "FP01", [1.0], first=[0], samples=[2, 4], rate=1000.0),
 ]
 
@@ -60,12 +62,13 @@ def test_events_markers_and_intervals(path: Path) -> None:
 
 def test_samples_keep_the_times_of_their_stretches(path: Path) -> None:
     recording = open_nex(path)
-    (series,) = recording.series
-    assert (series.name, series.units, series.rate_hz, series.n_samples) == ("joy_x", ("mV",), 1000, 5)
+    series, pupil = recording.series
+    assert (series.name, series.columns, series.units) == ("joy", ("x", "y"), ("mV", "mV"))
+    assert (series.rate_hz, series.n_samples, pupil.name, pupil.columns) == (1000, 5, "pupil", ("pupil",))
     time, values = series.read()
     np.testing.assert_allclose(time, [1, 1.001, 1.002, 7, 7.001])
-    assert values.tolist() == [[1], [2], [3], [4], [5]]
-    assert ("FP01", "voltage of 1 channels at 1000 Hz") in recording.others
+    assert values.tolist() == [[1, 0], [2, 0], [3, 0], [4, 0], [5, 1]]
+    assert ("FP01", "voltage of 1 channel at 1000 Hz") in recording.others
 
 
 def test_neo_reads_the_same(tmp_path: Path) -> None:

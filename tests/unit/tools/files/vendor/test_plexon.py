@@ -67,7 +67,7 @@ def test_words_are_markers_and_pauses_are_not_observed(path: Path) -> None:
 def test_samples_keep_the_times_of_their_blocks(path: Path) -> None:
     recording = open_plexon(path)
     (series,) = recording.series
-    assert (series.name, series.columns, series.units) == ("AI01 to AI02", ("AI01", "AI02"), ("mV", "mV"))
+    assert (series.name, series.columns, series.units) == ("AI01-AI02", ("AI01", "AI02"), ("mV", "mV"))
     time, values = series.read()
     np.testing.assert_allclose(time, [1, 1.001, 1.002, 100])
     np.testing.assert_allclose(values, np.array([[0, 1], [100, 100], [200, 200], [-300, -300]]) * 2500 / 2048)
