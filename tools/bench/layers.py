@@ -97,6 +97,7 @@ class AlignNetLayers(nn.Module):
         for i, (conv, fires) in enumerate(zip(self.encoder, self.fires, strict=True)):
             if i and i % 2 == 0:
                 spikes = pool(spikes)
+            assert isinstance(fires, Fires)
             spikes = fires(conv(spikes, spikes.shape[-1]))
             potentials.append(fires.potential)
         levels = [torch.cat(pair, dim=1) for pair in zip(potentials[::2], potentials[1::2], strict=True)]
@@ -175,7 +176,7 @@ def as_batch(inputs: Inputs) -> Tensor:
 
 def _linear(weight: np.ndarray, bias: np.ndarray | None = None) -> Pointwise:
     """A linear layer of weights [n_in, n_out]."""
-    layer = Pointwise(*weight.shape, bias=bias is not None)
+    layer = Pointwise(weight.shape[0], weight.shape[1], bias=bias is not None)
     layer.weight = _parameter(weight.T)
     if bias is not None:
         layer.bias = _parameter(bias)
