@@ -48,7 +48,8 @@ def cost_of(
     def count(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor | tuple[Tensor, ...]) -> None:
         nonlocal dense, effective, fired, frames, first
         x = inputs[0]
-        macs = _macs(module, x, output[0] if isinstance(output, tuple) else output)
+        y = output[0] if isinstance(output, tuple) else output
+        macs = _macs(module, x, y)
         density = float((x != 0).float().mean()) if x.numel() else 0.0
         if first and first_density is not None:
             density = first_density
@@ -57,6 +58,12 @@ def cost_of(
             frames += x.numel()
         first = False
         dense += macs
+        if isinstance(module, nn.GRU):
+            # The states are inputs too, and seldom 0 after the first bin, whatever the counts are.
+            of_states = macs * _share_of_states(module)
+            effective += (macs - of_states) * density
+            effective += of_states * int(y[:, :-1].count_nonzero()) / max(y.numel(), 1)
+            return
         effective += macs * density
 
     for part in parts:
@@ -79,8 +86,7 @@ def cost_of(
 
 def _macs(module: nn.Module, x: Tensor, y: Tensor) -> float:
     if isinstance(module, nn.GRU):
-        weights = sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
-        return float(weights * x.shape[0] * x.shape[1])
+        return float(_weights(module, "weight") * x.shape[0] * x.shape[1])
     if isinstance(module, nn.ConvTranspose1d | nn.ConvTranspose2d):
         n_positions = x.shape[0] * x[0, 0].numel()
     else:
@@ -88,3 +94,11 @@ def _macs(module: nn.Module, x: Tensor, y: Tensor) -> float:
     weight = module.weight
     assert isinstance(weight, Tensor)
     return float(weight.numel() * n_positions)
+
+
+def _weights(gru: nn.GRU, stem: str) -> int:
+    return sum(each.numel() for name, each in gru.named_parameters() if name.startswith(stem))
+
+
+def _share_of_states(gru: nn.GRU) -> float:
+    return _weights(gru, "weight_hh") / _weights(gru, "weight")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rtdecode.cli.common import number, print_json, print_line, table
-from rtdecode.cli.options import Json
+from rtdecode.cli.common import needs_packages, number, print_json, print_line, table
+from rtdecode.cli.options import Json, as_session
+
+if TYPE_CHECKING:
+    from rtdecode.tools.bench.compare import Compared
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -92,3 +96,83 @@ def decode(
     print(table(headings, rows))
     for ratio in ratios(timings):
         print(f"{ratio.what}: {ratio.value:.3g} (target {ratio.target})")
+
+
+@app.command()
+def networks(
+    model: Annotated[
+        str | None,
+        typer.Option(help="Network to measure, a path or a name; default: random ones of each kind."),
+    ] = None,
+    session: Annotated[
+        Path | None,
+        typer.Option(
+            help="Session that the network of --model decodes, and is scored on.", callback=as_session
+        ),
+    ] = None,
+    channels: Annotated[int, typer.Option(help="Number of channels of random networks.", min=1)] = 64,
+    rate: Annotated[float, typer.Option(help="Firing rate of their channels, Hz.", min=0.1)] = 15.0,
+    bins: Annotated[int, typer.Option(help="Number of bins to decode, from the first.", min=8)] = 500,
+    neurobench: Annotated[
+        bool, typer.Option("--neurobench", help="Print the figures of the package neurobench beside ours.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Measure what a network costs: memory, sparsity, operations per bin, and R².
+
+    With --neurobench by NeuroBench's own metrics too, and why they differ where they do.
+    """
+    from dataclasses import asdict
+
+    from rtdecode.model_store import find_model
+    from rtdecode.tools.bench.compare import compare, random_workloads, session_workload
+
+    if (model is None) != (session is None):
+        raise typer.BadParameter("go together", param_hint="--model, --session")
+    with needs_packages("the benchmark of networks", "rtdecode bench networks", "neurobench,train"):
+        if model is not None and session is not None:
+            workloads = [session_workload(find_model(model), session, bins)]
+        else:
+            workloads = list(random_workloads(channels, rate, bins))
+        measured = [compare(workload, neurobench) for workload in workloads]
+    if json:
+        print_json([asdict(each) for each in measured])
+        return
+    for each in measured:
+        print(f"{each.model}: {each.kind}, {each.bins} bins")
+        print(_lines(each))
+
+
+def _lines(measured: Compared) -> str:
+    from dataclasses import asdict
+
+    from rtdecode.tools.bench.compare import REASONS
+
+    names = {
+        "footprint_bytes": ("footprint, bytes", 0),
+        "connection_sparsity": ("connection sparsity", 4),
+        "activation_sparsity": ("activation sparsity, spiking neurons", 4),
+        "effective_acs": ("effective ACs per bin", 1),
+        "effective_macs": ("effective MACs per bin", 1),
+        "dense": ("dense operations per bin", 1),
+        "r2": ("R² of two outputs", 4),
+    }
+    ours = asdict(measured.ours)
+    rows = [[text, number(ours[name], digits)] for name, (text, digits) in names.items()]
+    if measured.neurobench is None:
+        return table(["", "engine"], rows)
+    theirs, reasons = asdict(measured.neurobench), REASONS[measured.kind]
+    rows = [
+        [*row, number(theirs[name], digits)]
+        for row, (name, (_, digits)) in zip(rows, names.items(), strict=True)
+    ]
+    notes = [
+        f"{row[0]}: {reasons[name]}"
+        for row, name in zip(rows, names, strict=True)
+        if row[1] != row[2] and name in reasons
+    ]
+    if measured.rectified is not None:
+        rows.insert(
+            3, ["activation sparsity, rectified units too", number(None), number(measured.rectified, 4)]
+        )
+    return "\n".join([table(["", "engine", "NeuroBench"], rows), *notes])

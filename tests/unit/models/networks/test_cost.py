@@ -28,6 +28,9 @@ def test_recurrent_units() -> None:
     cost = cost_of([gru], lambda: gru(torch.ones(1, 20, 4)), 20)
     assert cost.dense_macs == pytest.approx(3 * 6 * 4 + 3 * 6 * 6)
     assert cost.sparsity is None
+    # Silent channels cost nothing, but states do, from the second bin on.
+    silent = cost_of([gru], lambda: gru(torch.ones(1, 20, 4)), 20, first_density=0.0)
+    assert silent.effective_acs == pytest.approx(3 * 6 * 6 * 19 / 20)
 
 
 def test_coarse_levels_cost_half_as_often() -> None:
