@@ -41,7 +41,7 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
     Raises:
         RtdecodeError: a name is of no series, several series could be meant, or times do not rise.
     """
-    chosen = _chosen(recording, choice.behavior, "behavior")
+    chosen = _chosen(recording, choice.behavior)
     if not chosen:
         none = choice.behavior is None
         return None, ("the file has no behaviour: nothing can be trained on it",) if none else ()
@@ -62,9 +62,9 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
 
 def read_features(recording: Recording, choice: Choice) -> tuple[Features | None, tuple[str, ...]]:
     """The chosen features; arguments, returns and errors as of `read_behavior`."""
-    chosen = _chosen(recording, choice.features, "signal")
-    if not chosen:
+    if not choice.features:
         return None, ()
+    chosen = _chosen(recording, choice.features)
     # Signals of electrodes are on the clock of the spikes, not of the behaviour.
     sampled, notes = _read(
         recording, chosen, replace(choice, behavior_time_unit_s=choice.time_unit_s, shift_s=0.0)
@@ -81,20 +81,19 @@ def _kind(unit: str) -> str:
     return "rate" if unit.strip().lower() in ("hz", "spikes/s", "1/s") else "other"
 
 
-def _chosen(recording: Recording, names: tuple[str, ...] | None, role: str) -> list[tuple[Series, list[int]]]:
-    """Series and the columns that are taken of each."""
-    candidates = [series for series in recording.series if series.role in (role, "other")]
-    if names is None:
-        of_role = [series for series in candidates if series.role == role]
-        if len(of_role) > 1:
-            listed = ", ".join(series.name for series in of_role)
-            raise RtdecodeError(
-                f"holds {len(of_role)} series of behaviour: {listed}",
-                where=str(recording.path),
-                fix="choose one or more with --behavior NAME,NAME (none for none); see --list",
-            )
-        return [(series, list(range(len(series.columns)))) for series in of_role]
-    return [part for name in names for part in _named(recording, name)]
+def _chosen(recording: Recording, names: tuple[str, ...] | None) -> list[tuple[Series, list[int]]]:
+    """Series of behaviour and the columns that are taken of each."""
+    if names is not None:
+        return [part for name in names for part in _named(recording, name)]
+    of_role = [series for series in recording.series if series.role == "behavior"]
+    if len(of_role) > 1:
+        listed = ", ".join(series.name for series in of_role)
+        raise RtdecodeError(
+            f"holds {len(of_role)} series of behaviour: {listed}",
+            where=str(recording.path),
+            fix="choose one or more with --behavior NAME,NAME (none for none); see --list",
+        )
+    return [(series, list(range(len(series.columns)))) for series in of_role]
 
 
 def _named(recording: Recording, name: str) -> list[tuple[Series, list[int]]]:

@@ -80,6 +80,9 @@ def _chosen(recording: Recording, name: str | None) -> TrialTable | None:
     tables, where = recording.trials, str(recording.path)
     listed = ", ".join(table.name for table in tables) or "none"
     if name is None:
+        # Beside epochs and other intervals.
+        named_so = [table for table in tables if table.name.rsplit("/", 1)[-1] == "trials"]
+        tables = tuple(named_so) if len(named_so) == 1 else tables
         if len(tables) > 1:
             raise RtdecodeError(
                 f"holds {len(tables)} tables of trials: {listed}",

@@ -43,7 +43,8 @@ def turned(name: str, group: RawGroup, n_channels: int) -> tuple[RawGroup, dict[
     table, rows_of = _TABLES.get(name, ("", ""))
     if name in _VECTORS:
         for column, values in group.columns.items():
-            if column != table and values.ndim == 2 and 1 in values.shape:
+            of_one_row = name == "trials" and values.size != columns["start"].size
+            if column != table and values.ndim == 2 and 1 in values.shape and not of_one_row:
                 turn(column, values.reshape(-1))
     if table in columns and columns[rows_of].ndim == 1:
         right = _as_rows(columns[table], len(columns[rows_of]))

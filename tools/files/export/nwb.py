@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from rtdecode.errors import RtdecodeError
 from rtdecode.files import cannot_write, part_of
 from rtdecode.session.arrays import session_arrays, session_labels
-from rtdecode.session.layout import Session
+from rtdecode.session.layout import Session, Trials
 from rtdecode.tools.files.export.nwb_parts import (
     behavior,
     counts,
@@ -101,13 +101,18 @@ def _file(pynwb: Any, session: Session) -> Any:
     )
     electrodes = _add_electrodes(file, session)
     if session.events is not None:
-        file.units = units(pynwb, file, session.events, electrodes)
+        file.units = units(pynwb, file, session.events, electrodes, session.observed)
+        if session.electrodes is not None and session.electrodes.unit_id:
+            ids = [session.electrodes.unit_id[channel] for channel in file.units["channel"].data]
+            file.units.add_column("source_id", "of the channel or unit in its source", data=ids)
     if session.counts is not None:
         file.add_acquisition(counts(pynwb, session.counts, electrodes))
     if session.markers is not None and len(session.markers.time):
         file.add_acquisition(markers(pynwb, session.markers))
     if session.trials is not None and len(session.trials.start):
         file.trials = intervals(pynwb, "trials", session.trials)
+    if session.observed is not None:
+        file.add_time_intervals(intervals(pynwb, "observed", Trials(*session.observed.T)))
     if session.behavior is not None and len(session.behavior.time):
         module = file.create_processing_module("behavior", "movement of the subject or the cursor")
         for part in behavior(pynwb, session.behavior):
@@ -147,7 +152,8 @@ def _add_electrodes(file: Any, session: Session) -> NDArray[np.int64]:
             )
         of_channels.append(row := rows.setdefault((array, label or channel), len(rows)))
         if row == len(file.electrodes):
-            file.add_electrode(id=row, location=UNKNOWN, group=groups[array], label=label)
+            named = {"id": row, "label": label, "group": groups[array], "location": UNKNOWN}
+            file.add_electrode(**named, **_place(session, channel))
     return np.array(of_channels)
 
 
@@ -156,8 +162,19 @@ def _channels(session: Session) -> list[tuple[str, str]]:
 
     Channels of several units have their number, by which the units are put together again.
     """
-    n = session.n_channels
+    n, known = session.n_channels, session.electrodes
     has_units = session.events is not None and session.events.unit is not None
     numbers = tuple(str(channel) if has_units else "" for channel in range(n))
+    if known is not None:
+        labels = [label or number for label, number in zip(known.label, numbers, strict=True)]
+        return [(name or "array", label) for name, label in zip(known.array or [""] * n, labels, strict=True)]
     arrays = [each.name for each in session_arrays(session) for _ in range(each.n_channels)] or ["array"] * n
     return list(zip(arrays, session_labels(session) or numbers, strict=True))
+
+
+def _place(session: Session, channel: int) -> dict[str, float]:
+    """Where the electrode of a channel is on its array."""
+    known = session.electrodes
+    if known is None or known.x is None or known.y is None:
+        return {}
+    return {"rel_x": float(known.x[channel]), "rel_y": float(known.y[channel])}

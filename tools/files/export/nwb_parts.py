@@ -26,7 +26,13 @@ _TAKEN = ("id", "start_time", "stop_time", "tags", "timeseries")
 _LARGE = 1 << 16
 
 
-def units(pynwb: Any, file: Any, events: Events, electrodes: NDArray[np.int64]) -> Any:
+def units(
+    pynwb: Any,
+    file: Any,
+    events: Events,
+    electrodes: NDArray[np.int64],
+    observed: NDArray[np.float64] | None,
+) -> Any:
     """The events: a row for each channel, or for each unit of a channel, those without spikes too.
 
     Args:
@@ -34,6 +40,7 @@ def units(pynwb: Any, file: Any, events: Events, electrodes: NDArray[np.int64]) 
         file: with the table of electrodes.
         events: of the session.
         electrodes: i8[n_channels], the row of each channel's electrode.
+        observed: f8[k, 2], intervals in which all were recorded; None for all time.
     """
     numbers = np.zeros(len(events.time), np.int64) if events.unit is None else events.unit.astype(np.int64)
     silent = np.setdiff1d(np.arange(len(electrodes)), events.channel)
@@ -55,6 +62,12 @@ def units(pynwb: Any, file: Any, events: Events, electrodes: NDArray[np.int64]) 
         electrode,
         core.VectorData(name="channel", description="of the session, from 0", data=channel),
     ]
+    if observed is not None:
+        seen = core.VectorData(
+            name="obs_intervals", description="of the array", data=np.tile(observed, (len(rows), 1))
+        )
+        stop = np.arange(1, len(rows) + 1) * len(observed)
+        columns += [core.VectorIndex(name="obs_intervals_index", data=stop, target=seen), seen]
     if events.unit is not None:
         columns.append(
             core.VectorData(name="unit", description="on its channel, 0 for unsorted", data=rows & 0xFFFF)

@@ -49,13 +49,11 @@ def _joined(path: Path, part: str, by_place: dict[str, h5py.Group]) -> Series:
         read=lambda: _read(path, places, order),
         clock=clock_of(pieces[0]),
         kinds=in_order(kinds),
+        stamps="end" if part == "features" else "",
     )
 
 
 def _read(path: Path, places: list[str], order: NDArray[np.intp]) -> tuple[F8, F8]:
     with opened(path) as file:
         pieces = [file[place] for place in places]
-        # A time is of the moment of a sample; features are stored with the end of the interval of each.
-        half_s = mark_of(pieces[0]).get("period_s", 0.0) / 2
-        values = np.hstack([sample_values(piece) for piece in pieces])[:, order]
-        return sample_times(pieces[0]) - half_s, values
+        return sample_times(pieces[0]), np.hstack([sample_values(piece) for piece in pieces])[:, order]

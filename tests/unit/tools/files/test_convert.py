@@ -244,6 +244,18 @@ def test_trials_of_a_table() -> None:
         convert(recording(trials=(table,)), Choice(block="size"))
 
 
+def test_the_table_called_trials_is_meant_beside_others(tmp_path: Path) -> None:
+    epochs = TrialTable("intervals/epochs", np.array([10.0]), np.array([70.0]))
+    table = TrialTable("intervals/trials", np.array([20.0]), np.array([21.0]), {"place": np.ones((1, 2))})
+    session = convert(recording(trials=(epochs, table)), Choice()).session
+    write_session(tmp_path / "s.h5", session)
+    trials = read_session(tmp_path / "s.h5").trials
+    assert trials is not None
+    assert trials.start.tolist() == [20.0]
+    # Of a single trial too, a row of two values is not two rows.
+    assert trials.columns["place"].shape == (1, 2)
+
+
 def test_trials_of_markers() -> None:
     markers = MarkerList("task", np.array([30.0, 20.0, 21.0, 31.0]), ("go 2", "go 1", "end", "end"))
     choice = Choice(rules=read_rules("start=go*,stop=end"))

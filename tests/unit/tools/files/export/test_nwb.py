@@ -17,6 +17,7 @@ from rtdecode.session.layout import (
     Counts,
     Decoded,
     DecodedOut,
+    Electrodes,
     Events,
     Features,
     Markers,
@@ -83,13 +84,16 @@ def session() -> Session:
             names=("x", "y"),
             out=DecodedOut(values[:, 2:], ("x", "y"), ("px", "px"), {}),
         ),
-        attrs={
-            "subject": "N",
-            "session_id": "day 1",
-            "task": "reach",
-            "arrays": json.dumps([{"name": "M1", "n_channels": 4}, {"name": "PMd", "n_channels": 2}]),
-            "channel_labels": json.dumps(["a", "b", "c", "d", "e", "f"]),
-        },
+        observed=np.array([[1e5, 1e5 + 8], [1e5 + 9.5, 1e5 + 20]]),
+        # Channels 2 and 3 are units of one electrode.
+        electrodes=Electrodes(
+            label=("a", "b", "c", "c", "a", ""),
+            unit_id=("7", "8", "9", "10", "11", "12"),
+            x=np.array([0, 1, 2, 2, 4, np.nan], np.float32),
+            y=np.arange(6, dtype=np.float32).clip(0, 2),
+            array=("M1",) * 4 + ("PMd",) * 2,
+        ),
+        attrs={"subject": "N", "session_id": "day 1", "task": "reach"},
     )
 
 
@@ -128,7 +132,9 @@ def test_every_spike_is_found_again(session: Session, recording: Recording) -> N
     # Channel 5 has no spikes: it is a row all the same.
     assert units.columns["channel"].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5]
     assert units.numbers.tolist() == [0, 1, 2] * 5 + [0]
-    assert units.electrodes == tuple("aaabbbcccdddeeef")
+    assert units.electrodes == tuple("aaabbbccccccaaa5")
+    assert units.columns["source_id"][::3].tolist() == ["7", "8", "9", "10", "11", "12"]
+    assert units.position[::3].tolist()[:5] == [[0, 0], [1, 1], [2, 2], [2, 2], [4, 2]]
     assert units.arrays == ("M1",) * 12 + ("PMd",) * 4
     time, row = spikes.read(np.arange(16))
     for each in range(16):
@@ -161,8 +167,8 @@ def test_features_keep_their_kinds(session: Session, recording: Recording) -> No
     assert (series.role, series.columns) == ("signal", ("e1", "e2"))
     assert (series.units, series.kinds) == (("uV^2", ""), ("power", "rate"))
     time, values = series.read()
-    # The moment of a sample is the middle of its interval.
-    assert np.array_equal(time, session.features.time - 0.025)
+    assert np.array_equal(time, session.features.time)
+    assert series.stamps == "end"
     assert np.array_equal(values, session.features.values, equal_nan=True)
 
 
@@ -189,8 +195,26 @@ def test_decoded_values_flags_and_models(session: Session, recording: Recording)
 
 
 def test_attributes_are_as_they_were(session: Session, recording: Recording) -> None:
-    of_channels = ("arrays", "channel_labels")
-    assert recording.attrs == {name: text for name, text in session.attrs.items() if name not in of_channels}
+    assert recording.attrs == session.attrs
+
+
+def test_what_was_observed(session: Session, recording: Recording) -> None:
+    assert np.array_equal(recording.observed, session.observed)
+    assert np.array_equal(recording.spikes[0].observed, session.observed)
+
+
+def test_arrays_and_labels_in_attributes(session: Session, tmp_path: Path) -> None:
+    """As of a recording of several streams, whose channels are numbered again when it is imported."""
+    of_channels = {
+        "arrays": json.dumps([{"name": "M1", "n_channels": 4}, {"name": "PMd", "n_channels": 2}]),
+        "channel_labels": json.dumps(["a", "b", "c", "d", "a", "b"]),
+    }
+    path = tmp_path / "arrays.nwb"
+    write_nwb(path, replace(session, electrodes=None, attrs=session.attrs | of_channels))
+    recording = open_nwb(path)
+    assert recording.spikes[0].units.electrodes == tuple("aaabbbcccdddaaab")
+    assert recording.spikes[0].units.arrays == ("M1",) * 12 + ("PMd",) * 4
+    assert recording.attrs == session.attrs
 
 
 def test_counts_that_a_recorder_stamped(session: Session, tmp_path: Path) -> None:
