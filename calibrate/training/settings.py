@@ -133,9 +133,14 @@ class TrainingSettings:
         return replace(self, window_bins=window, warmup_bins=warmup)
 
     def within(self, most_bins: int) -> TrainingSettings:
-        """The settings with windows of at most this many bins."""
+        """The settings with windows of at most this many bins, and as many more of them in a batch."""
         window = min(self.window_bins, most_bins)
-        return replace(self, window_bins=window, warmup_bins=min(self.warmup_bins, window // 4))
+        return replace(
+            self,
+            window_bins=window,
+            warmup_bins=min(self.warmup_bins, window // 4),
+            batch=self.batch * (self.window_bins // window),
+        )
 
 
 _RECORDED_AS = {

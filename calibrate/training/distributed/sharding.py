@@ -160,6 +160,13 @@ def _without_samples(day: LabelledSession) -> LabelledSession:
     return replace(
         day,
         session=replace(session, events=events, counts=counts, features=features),
-        binned=replace(binned, counts=binned.counts[:0].copy(), t_bin=binned.t_bin[:0].copy(), features=None),
+        binned=replace(
+            binned,
+            counts=binned.counts[:0].copy(),
+            t_bin=binned.t_bin[:0].copy(),
+            features=None,
+            starts=binned.starts[:1].copy(),
+            number=None,
+        ),
         targets=day.targets[:0].copy(),
     )

@@ -149,7 +149,9 @@ def test_no_window_crosses_a_gap() -> None:
     gapped = Recording.of("s", both, both, numbers >= 0, None, starts)
     # Four fifths of the bins are in stretches that are longer.
     assert gapped.longest_window == 299
-    assert TrainingSettings(window_bins=400, warmup_bins=90).within(299).warmup_bins == 74
+    short = TrainingSettings(window_bins=400, warmup_bins=90, batch=8).within(130)
+    assert (short.window_bins, short.warmup_bins, short.batch) == (130, 32, 24)
+    assert short.within(130) == short
     batch = WindowSampler([gapped], 39, 9, seed=0).draw(3000)
     first = batch.counts[:, 0, 0].numpy().astype(int)
     which = np.searchsorted(starts, first, side="right") - 1
