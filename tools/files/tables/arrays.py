@@ -20,7 +20,16 @@ NPY = b"\x93NUMPY"
 #: The name of the one array of an NPY file.
 ONE = "array"
 #: What NumPy and zipfile raise for damaged files.
-DAMAGED = (OSError, ValueError, EOFError, KeyError, TypeError, ArithmeticError, MemoryError, RuntimeError)
+DAMAGED: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
+    RuntimeError,
+)
 DAMAGED += (SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
 
