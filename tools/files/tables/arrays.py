@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
@@ -18,16 +19,18 @@ from rtdecode.tools.files.tables.names import Column, time_column
 NPY = b"\x93NUMPY"
 #: The name of the one array of an NPY file.
 ONE = "array"
-DAMAGED = (
+#: What NumPy and zipfile raise for damaged files.
+DAMAGED: tuple[type[Exception], ...] = (
     OSError,
     ValueError,
     EOFError,
     KeyError,
-    NotImplementedError,
+    TypeError,
+    ArithmeticError,
+    MemoryError,
     RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
 )
+DAMAGED += (SyntaxError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
 
 
 def is_numpy(path: Path) -> bool:

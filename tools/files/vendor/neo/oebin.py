@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.tools.files.recording import SpikeTimes
+from rtdecode.tools.files.tables.arrays import DAMAGED
 from rtdecode.tools.files.tables.labels import Labels
 from rtdecode.tools.files.vendor.binary import broken
 
@@ -76,7 +77,7 @@ def _array(folder: Path, *names: str) -> NDArray[Any]:
         if path.exists():
             try:
                 array: NDArray[Any] = np.load(path, allow_pickle=False).ravel()
-            except (OSError, ValueError, EOFError) as error:
+            except DAMAGED as error:
                 raise broken(path, str(error)) from error
             if array.dtype.kind not in "iuf":
                 raise broken(path, f"it holds {array.dtype}, not numbers")

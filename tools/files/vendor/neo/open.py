@@ -55,7 +55,8 @@ def open_neo(path: Path) -> Recording:
 def _system(path: Path) -> tuple[str, Path] | None:
     """The recording system, and the file or folder that neo opens for it."""
     if path.is_dir():
-        if next(path.rglob("structure.oebin"), None) is not None:
+        # Below a folder of nodes, experiments and recordings; a disk is not searched.
+        if any(next(path.glob("*/" * depth + "structure.oebin"), None) for depth in range(5)):
             return "Open Ephys binary", path
         files = [each for each in path.iterdir() if each.suffix.lower() in (*_CHEETAH, *_LEGACY)]
         return next((found for each in files if (found := _system(each))), None)

@@ -259,4 +259,4 @@ def test_damage_ends_in_one_line(tmp_path: Path) -> None:
     )
     path = tmp_path / "t.csv"
     path.write_bytes(whole)
-    assert n_refused(path, is_csv, open_csv, 150) > 20
+    assert n_refused(path, is_csv, open_csv, 80) > 20

@@ -149,4 +149,4 @@ def test_damage_ends_in_one_line(tmp_path: Path) -> None:
     np.savez_compressed(
         path, spike_times=np.arange(50.0), channels=np.arange(50), x=np.ones(9), time=np.arange(9.0)
     )
-    assert n_refused(path, is_npz, open_npz, 120) > 20
+    assert n_refused(path, is_npz, open_npz, 60) > 20

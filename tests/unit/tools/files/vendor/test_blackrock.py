@@ -187,10 +187,12 @@ def test_what_a_killed_recorder_leaves(tmp_path: Path) -> None:
 
 
 def test_damage_ends_in_one_line(day: Path) -> None:
-    assert n_refused(day, is_blackrock, open_blackrock, 60) > 5
+    assert n_refused(day, is_blackrock, open_blackrock, 30)
     write_nev(day, PACKETS, LABELS)
+    # Most of an NSx file are samples, of which any is valid.
+    assert n_refused(day.with_name("day.ns2"), is_blackrock, open_blackrock, 30) < 30
+    day.with_name("day.ns2").unlink()
     read_all(open_blackrock(day))
-    assert n_refused(day.with_name("day.ns2"), is_blackrock, open_blackrock, 60)
 
 
 def test_a_cut_header_is_one_line(day: Path) -> None:

@@ -82,4 +82,4 @@ def test_neo_reads_the_same(tmp_path: Path) -> None:
 
 
 def test_damage_ends_in_one_line(path: Path) -> None:
-    assert n_refused(path, is_nex, open_nex, 60) > 5
+    assert n_refused(path, is_nex, open_nex, 40) > 5

@@ -109,4 +109,4 @@ def test_pl2_is_one_line(tmp_path: Path) -> None:
 
 
 def test_damage_ends_in_one_line(path: Path) -> None:
-    assert n_refused(path, is_plexon, open_plexon, 60) > 5
+    assert n_refused(path, is_plexon, open_plexon, 40) > 5
