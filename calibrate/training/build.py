@@ -34,10 +34,6 @@ from rtdecode.models.nn.stretches import by_stretch
 
 DROPOUT, CHANNEL_DROPOUT = 0.2, 0.2
 
-#: Of a GRU that reads counts and features beside them: with twice the inputs of the same neurons it learned
-#: the noise of a few minutes by heart, and decoded worse than from features alone.
-BESIDE_DROPOUT, SIDE_DROPOUT = 0.5, 0.5
-
 #: The longest initial time constant of a leaky neuron.
 LONGEST_S = 4.0
 
@@ -199,8 +195,6 @@ def new_network(
         "n_features": n_features,
     }
     if kind == "gru":
-        if 0 < n_features < ends[0]:
-            dropout |= {"dropout": BESIDE_DROPOUT, "side_dropout": SIDE_DROPOUT}
         return GRUNet(GRUNetSettings(*ends, hidden=GRU_UNITS, **dropout))
     if kind != AlignNet.kind:
         raise RtdecodeError(

@@ -29,7 +29,7 @@ class NetworkSettings:
         n_channels: C, of counts, and of features behind them.
         n_outputs: D, of behaviour.
         count_max: larger counts are clipped to it.
-        dropout, channel_dropout, side_dropout: of the read-in's normalised counts, see `ReadIn`.
+        dropout, channel_dropout: of the read-in's normalised counts, see `ReadIn`.
         feature_dropout: probability of setting a single value in front of the head to 0, while training.
         n_features: number of features among the channels, the last ones.
     """
@@ -42,7 +42,6 @@ class NetworkSettings:
     channel_dropout: float = 0.1
     feature_dropout: float = 0.0
     n_features: int = 0
-    side_dropout: float = 0.0
 
 
 class Network(nn.Module):
@@ -72,12 +71,7 @@ class Network(nn.Module):
         self.config = config
         self.n_channels, self.n_outputs = config.n_channels, config.n_outputs
         self.read_in = ReadIn(
-            config.n_channels,
-            config.count_max,
-            config.dropout,
-            config.channel_dropout,
-            config.n_features,
-            config.side_dropout,
+            config.n_channels, config.count_max, config.dropout, config.channel_dropout, config.n_features
         )
         check_probability(config.feature_dropout)
         self.register_buffer("output_mean", torch.zeros(self.n_outputs, dtype=torch.float64))
@@ -93,7 +87,7 @@ class Network(nn.Module):
         fields = asdict(self.config)
         if not self.config.n_features:
             # Left out where there are none: a model file of counts alone is as it always was.
-            del fields["n_features"], fields["side_dropout"]
+            del fields["n_features"]
         return {name: list(value) if isinstance(value, tuple) else value for name, value in fields.items()}
 
     def set_output_scale(self, mean: ArrayLike, sd: ArrayLike) -> None:

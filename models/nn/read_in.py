@@ -42,7 +42,6 @@ class ReadIn(nn.Module):
         n_features: number of features among the channels, the last ones.
         dropout: probability of setting a single z to its channel's mean, while training.
         channel_dropout: the same for a channel during the whole window.
-        side_dropout: the same for all counts, or for all features beside them.
 
     Raises:
         RtdecodeError: a number is out of its range.
@@ -55,7 +54,6 @@ class ReadIn(nn.Module):
         dropout: float = 0.0,
         channel_dropout: float = 0.0,
         n_features: int = 0,
-        side_dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if n_channels < 1 or not 1 <= count_max <= 255:
@@ -65,12 +63,10 @@ class ReadIn(nn.Module):
             )
         check_probability(dropout)
         check_probability(channel_dropout)
-        check_probability(side_dropout)
         self.n_channels, self.count_max, self.n_features = n_channels, count_max, n_features
         self.names: list[str] = []
         self.sessions = nn.ModuleList()
         self.dropout, self.channel_dropout = Dropout(dropout), nn.Dropout1d(channel_dropout)
-        self.side_dropout = side_dropout
 
     def add(self, name: str, mean: ArrayLike, sd: ArrayLike, good: ArrayLike | None = None) -> None:
         """Add a session.
@@ -127,7 +123,7 @@ class ReadIn(nn.Module):
         offset = _stacked([s.offset * s.good for s in chosen])
         z = scale * self.clipped(counts) + offset
         dropped: Tensor = self.channel_dropout(self.dropout(z))
-        return dropped * self._shown(dropped) if self.training and self.side_dropout else dropped
+        return dropped
 
     def clipped(self, inputs: Tensor) -> Tensor:
         """Inputs [N, C, T] with counts clipped to `count_max`, and codes of features as they are."""
@@ -206,13 +202,6 @@ class ReadIn(nn.Module):
                     fix="name one of them, or add the session",
                 )
         return [cast(SessionReadIn, self.sessions[self.names.index(name)]) for name in chosen]
-
-    def _shown(self, z: Tensor) -> Tensor:
-        """Of z [N, C, T]: [N, C, 1], 0 for the counts or the features that a window goes without, else 1."""
-        n_counts, half = self.n_channels - self.n_features, self.side_dropout / 2
-        draw = torch.rand(len(z), 1, 1, device=z.device)
-        sides = (draw >= half).expand(-1, n_counts, 1), (draw < 1 - half).expand(-1, self.n_features, 1)
-        return torch.cat(sides, dim=1).to(z.dtype)
 
     def _device(self) -> torch.device:
         return next((parameter.device for parameter in self.parameters()), torch.get_default_device())

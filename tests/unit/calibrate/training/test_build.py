@@ -39,16 +39,6 @@ def test_leaky_neurons_start_with_time_constants_in_seconds() -> None:
         assert tau_s.min() >= bin_width_s
 
 
-@pytest.mark.parametrize(("n_features", "dropped"), [(0, (0.2, 0.0)), (3, (0.5, 0.5)), (8, (0.2, 0.0))])
-def test_a_gru_goes_without_more_of_its_inputs_where_features_are_beside_counts(
-    n_features: int, dropped: tuple[float, float]
-) -> None:
-    net = new_network("gru", (8, 2, 50), 0.05, ONE_DAY, n_features=n_features)
-    assert (net.config.dropout, net.config.side_dropout) == dropped
-    # A model file of counts alone is as it always was.
-    assert ("side_dropout" in net.settings) == bool(n_features)
-
-
 def test_devices() -> None:
     assert chosen_device("cpu").type == "cpu"
     assert chosen_device("auto").type in ("cpu", "cuda")

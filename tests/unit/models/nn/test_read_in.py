@@ -77,16 +77,3 @@ def test_a_feature_is_read_and_trained_as_a_count_of_the_same_z_score() -> None:
     # Of Σ (scale · code/16 + offset)²: in SDs, as the offset's.
     assert own.scale.grad is not None
     assert own.scale.grad[1].item() == pytest.approx(2 * (2.0 * 2.0 + 1.0 * 1.0))
-
-
-def test_a_window_is_trained_on_without_all_counts_or_without_all_features() -> None:
-    torch.manual_seed(0)
-    read_in = ReadIn(5, count_max=9, n_features=2, side_dropout=0.5)
-    read_in.add("today", np.zeros(5), np.ones(5))
-    inputs = torch.ones(400, 5, 3)
-    hidden = read_in(inputs) == 0.0
-    counts, features = hidden[:, :3].all((1, 2)), hidden[:, 3:].all((1, 2))
-    assert int(hidden.sum()) == 9 * int(counts.sum()) + 6 * int(features.sum())
-    assert not (counts & features).any()
-    assert min(counts.sum(), features.sum()) > 60
-    assert not (read_in.eval()(inputs) == 0.0).any()
