@@ -2,13 +2,19 @@
 #
 #     docker build -t mysubmission -f falcon.Dockerfile .
 #
-# The folder has falcon.py and models/. Lines marked FALCON are the challenge's own; leave them as they are.
+# The folder has falcon.py and models/. Lines marked FALCON are what the challenge's template asks for; leave
+# them as they are.
 FROM python:3.11-slim
 
-# Evaluation runs on CPUs: without torch's GPU libraries the image is a third as large.
-RUN pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch
-RUN pip install --no-cache-dir falcon-challenge
-# Of a checkout: COPY rtdecode/ rtdecode-source/ and RUN pip install ./rtdecode-source
+# Our decoders run on a CPU, and only the evaluator imports torch: without GPU libraries the image is small.
+RUN pip install --no-cache-dir --index-url https://download.pytorch.org/whl/cpu torch
+
+# FALCON: the newest state of its package.
+RUN apt-get update && apt-get install -y git
+RUN git clone https://github.com/snel-repo/falcon-challenge.git
+RUN pip install --no-cache-dir -e falcon-challenge
+
+# From a checkout of your own instead: COPY its folder, and pip install that.
 RUN pip install --no-cache-dir rtdecode
 
 # FALCON: where its server finds the recordings, and what was decoded.
@@ -17,11 +23,10 @@ ENV PREDICTION_PATH_LOCAL="/tmp/submission.pkl"
 ENV GT_PATH="/tmp/ground_truth.pkl"
 ENV EVAL_DATA_PATH="/dataset/evaluation_data"
 
-# local with your own minival files, remote on the server.
+# FALCON: remote on its server; local scores your own minival files.
 ENV EVALUATION_LOC="remote"
-# h1, m1 or m2
+# FALCON: h1, m1 or m2; minival or test.
 ENV SPLIT="m2"
-# minival or test
 ENV PHASE="test"
 # Sessions at a time: at most 8 (h1), 4 (m1), 7 (m2).
 ENV BATCH_SIZE="7"
