@@ -80,9 +80,9 @@ def decode_session(
     ):
         return decode_recording(live, session.log, artifact, decoder, stage, swapped)
     binned, codes = binned_inputs(session, artifact, seed)
-    n_bins, after_gap = len(binned.counts), binned.starts[1:]
+    n_bins = len(binned.counts)
     flags = np.zeros(n_bins, np.uint32)
-    flags[after_gap] = Flag.GAP
+    flags[binned.starts[1:]] = Flag.GAP
     decoded = Decoded(
         bin=np.arange(n_bins) if binned.number is None else binned.number,
         t_bin=binned.t_bin,
@@ -100,12 +100,16 @@ def decode_session(
     run_stretches(decoder, inputs_of(decoded), binned.starts, decoded.values)
     if not np.isfinite(decoded.values).all():
         # Bin by bin, with the fail-safe.
-        resets = [
-            LogEntry(float(decoded.t_bin[i]), int(decoded.bin[i]), "reset", {"reason": "gap"})
-            for i in after_gap
-        ]
-        return decode_recording(decoded, resets, artifact, decoder, stage)
+        return decode_recording(decoded, gap_resets(decoded), artifact, decoder, stage)
     return decoded if stage is None else replace(decoded, out=_place_cursor(stage, decoded))
+
+
+def gap_resets(decoded: Decoded) -> tuple[LogEntry, ...]:
+    """The entries of /log that go with bins decoded here: the decoder was reset before those flagged GAP."""
+    rows = np.flatnonzero(decoded.flags & Flag.GAP)
+    return tuple(
+        LogEntry(float(decoded.t_bin[i]), int(decoded.bin[i]), "reset", {"reason": "gap"}) for i in rows
+    )
 
 
 def _place_cursor(stage: OutputStage, decoded: Decoded, home_rows: Container[int] = ()) -> DecodedOut:

@@ -66,7 +66,7 @@ def decode(
 
     from rtdecode.calibrate.data.metrics import score_decoded
     from rtdecode.calibrate.data.recorded import unrecorded
-    from rtdecode.decode.offline import decode_session, scored_rows
+    from rtdecode.decode.offline import decode_session, gap_resets, scored_rows
     from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
     from rtdecode.session.write import write_session
@@ -111,7 +111,9 @@ def decode(
         )
     if output is not None:
         output = output if overwrite else unused(output)
-        write_session(output, replace(recorded, decoded=decoded))
+        # So that the file, decoded again, gives the same values.
+        resets = gap_resets(decoded) if recorded.decoded is None else ()
+        write_session(output, replace(recorded, decoded=decoded, log=(*recorded.log, *resets)))
         document["output"] = str(output)
     if json:
         print_json(document)

@@ -27,7 +27,7 @@ from rtdecode.calibrate.training.trainer import validation_r2
 from rtdecode.calibrate.training.windows import Recording, WindowSampler
 from rtdecode.calibrate.verification.verify import verify_model
 from rtdecode.decode.load import load_decoder
-from rtdecode.decode.offline import decode_session
+from rtdecode.decode.offline import decode_recording, decode_session, gap_resets
 from rtdecode.messages import Flag
 from rtdecode.models.linear.pieces import held_rows
 from rtdecode.models.nn.stretches import by_stretch
@@ -90,6 +90,8 @@ def test_after_a_gap_each_kind_decodes_as_a_fresh_decoder(kind: str) -> None:
     assert found.values.tobytes() == np.concatenate(expected).tobytes()
     assert np.flatnonzero(found.flags).tolist() == [94, 95]
     assert (found.flags[[94, 95]] == Flag.GAP).all()
+    again = decode_recording(found, gap_resets(found), artifact, load_decoder(artifact))
+    assert again.values.tobytes() == found.values.tobytes()
     binned = bin_session(session, WIDTH_S)
     assert decoded(artifact, binned.counts, binned.starts).tobytes() == found.values.tobytes()
     assert decoded(artifact, binned.counts).tobytes() != found.values.tobytes()
@@ -163,6 +165,12 @@ def test_no_window_crosses_a_gap() -> None:
     assert (warm[at_start] == 1).all()
     assert (warm[~at_start] == 0).all()
     assert (batch.weight[:, 0, 9:] == 1).all()
+    # Without gaps all is as if nothing were known of them.
+    plain, seen = (replace(gapped, starts=each) for each in (None, np.zeros(1, np.int64)))
+    drawn = [WindowSampler([each], 39, 9, seed=0).draw(50) for each in (plain, seen)]
+    assert drawn[0].counts.tolist() == drawn[1].counts.tolist()
+    assert drawn[0].weight.tolist() == drawn[1].weight.tolist()
+    assert plain.longest_window == seen.longest_window > 1000
 
 
 def test_networks_validate_stretch_by_stretch() -> None:
