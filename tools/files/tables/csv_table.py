@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.schema import MAX_CHANNELS
 from rtdecode.tools.files.recording import (
     F8,
     BinnedSpikes,
@@ -28,31 +26,19 @@ from rtdecode.tools.files.recording import (
 from rtdecode.tools.files.tables import names
 from rtdecode.tools.files.tables.labels import Labels, tidy
 from rtdecode.tools.files.tables.names import Column
+from rtdecode.tools.files.tables.own import Stated, stated_of
 from rtdecode.tools.files.tables.rates import rate_of
 from rtdecode.tools.files.tables.text import TextTable, read_header
 
 PIECE_ROWS = 100_000
-#: The comment by which a file that rtdecode wrote states what it is.
-OWN = "rtdecode "
 ROLES = {"features": "signal", "decoded": "other"}
-
-
-@dataclass(frozen=True)
-class _Stated:
-    """What a file that rtdecode wrote states of itself; `kind` is its name then, without the ending."""
-
-    kind: str | None = None
-    n_channels: int = 0
-    bin_width_s: float | None = None
-    kinds: tuple[str, ...] = ()
-    attrs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
 class _File:
     table: TextTable
     columns: list[Column]
-    stated: _Stated
+    stated: Stated
     notes: list[str] = field(default_factory=list)
     others: list[tuple[str, str]] = field(default_factory=list)
 
@@ -98,7 +84,7 @@ def csv_recording(path: Path) -> Recording:
     """
     table = read_header(path)
     columns = [names.column(i, name) for i, name in enumerate(table.names) if name.strip()]
-    file = _File(table, columns, _stated(table, path))
+    file = _File(table, columns, stated_of(table, path))
     kind = file.stated.kind
     if kind == "electrodes":
         return Recording(path, "CSV")  # `open_csv` gives them to the spikes
@@ -134,35 +120,14 @@ def csv_recording(path: Path) -> Recording:
     )
 
 
-def electrodes_of(path: Path) -> dict[str, tuple[str, ...]]:
-    """The columns of an exported table of electrodes, none of any other table."""
-    table = read_header(path)
-    if _stated(table, path).kind != "electrodes":
-        return {}
-    columns = zip(*(cells for _, cells in table.rows()), strict=True)
-    return dict(zip(table.names, columns, strict=False))
-
-
-def _stated(table: TextTable, path: Path) -> _Stated:
-    for comment in table.comments:
-        if comment.startswith(OWN + "{"):
-            try:
-                said = json.loads(comment.removeprefix(OWN))
-                width = said.get("bin_width_s")
-                return _Stated(
-                    str(said["kind"]),
-                    min(int(said.get("n_channels", 0)), MAX_CHANNELS),
-                    None if width is None else float(width),
-                    tuple(map(str, said.get("kinds", ()))),
-                    {str(key): str(text) for key, text in dict(said.get("attrs", {})).items()},
-                )
-            except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
-                what = f"has a damaged first line: {error}"
-                raise RtdecodeError(what, where=str(path), fix="export it again") from error
-    return _Stated()
-
-
 def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit: Column | None) -> SpikeTimes:
+    amounts = [each.name for each in file.columns if each.key in names.AMOUNTS]
+    if amounts:
+        raise RtdecodeError(
+            f"has a column {amounts[0]} beside the channels, so that a row is not one spike",
+            where=file.where,
+            fix="write a row for each bin and a column for each channel, ch1, ch2 and so on",
+        )
     labels, numbers = Labels(), []
     rows = (cells for _, cells in file.table.rows())
     while piece := list(itertools.islice(rows, PIECE_ROWS)):

@@ -25,6 +25,8 @@ UNITS |= {"clusters", "spike_clusters", "spike_units"}
 STARTS = {"start", "start_time", "trial_start", "starts", "begin"}
 STOPS = {"stop", "stop_time", "trial_stop", "end", "end_time", "trial_end", "stops"}
 TEXTS = {"text", "marker", "markers", "event", "label", "message", "description"}
+#: Of a spike there is no number.
+AMOUNTS = {"count", "counts", "n_spikes", "spike_count", "rate", "firing_rate"}
 #: Numbers beside behaviour that are none.
 BESIDE = {"trial", "trial_id", "block", "condition", "success", "split", "index", "frame", "sample", "bin"}
 

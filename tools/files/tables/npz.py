@@ -151,8 +151,15 @@ def _take_counts(found: _Found) -> None:
     if key is None:
         return
     width, t0 = arrays.number(*WIDTHS), arrays.number("t0", "counts_t0", "t_start")
-    stamped = arrays.times((*STAMPS, "counts_time", "counts_times", "bin_times")) or arrays.times(CLOCKS)
+    stamped = arrays.times((*STAMPS, "counts_time", "counts_times", "bin_times"))
     n_rows, n_columns = arrays.shape(key)
+    # A clock of another length is that of the behaviour.
+    if (
+        stamped is None
+        and (clock := arrays.times(CLOCKS))
+        and len(clock[1]) in (n_rows, n_rows + 1, n_columns)
+    ):
+        stamped = clock
     if stamped is None:
         time = (t0 or 0.0) + np.arange(n_rows, dtype=np.float64) * (width or 1.0)
         stamps: str | None = "start" if width else "row"

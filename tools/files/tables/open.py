@@ -7,9 +7,10 @@ from pathlib import Path
 
 from rtdecode.tools.files.recording import Recording, Series
 from rtdecode.tools.files.tables.arrays import is_numpy
-from rtdecode.tools.files.tables.csv_table import csv_recording, electrodes_of
+from rtdecode.tools.files.tables.csv_table import csv_recording
 from rtdecode.tools.files.tables.electrodes import with_electrodes
 from rtdecode.tools.files.tables.npz import npz_recording
+from rtdecode.tools.files.tables.own import electrodes_of
 from rtdecode.tools.files.tables.text import looks_like_table, text_encoding
 
 ENDINGS = (".csv", ".tsv")

@@ -174,7 +174,7 @@ def read_header(path: Path) -> TextTable:
     if repeated:
         raise RtdecodeError(f"names two columns {repeated[0]}", where=str(path), fix="give each its own name")
     sample = tuple(cells for _, cells in itertools.islice(table.rows(), SAMPLE_ROWS))
-    commas = any(_DECIMAL_COMMA.match(cell) for row in sample for cell in row)
+    commas = separator != "," and any(_DECIMAL_COMMA.match(cell) for row in sample for cell in row)
     return TextTable(path, encoding, separator, commas, table.names, table.comments, sample, table.first_row)
 
 

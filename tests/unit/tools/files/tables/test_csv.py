@@ -206,6 +206,8 @@ def test_an_index_and_trial_numbers_are_no_behaviour(tmp_path: Path) -> None:
         ("time,x\n1,2\n2,1_0\n", r"t\.csv, line 3: column x holds '1_0', not a number"),
         ("time,x\n0,5,1,5\n", r"t\.csv, line 2: has 4 values for 2 names\. Fix: .* semicolons"),
         ("time,x,y\n1,2,3\n2,3\n", r"t\.csv, line 3: has 2 values for 3 names"),
+        ("time,x\n1,2\n2,\"2,5\"\n", r"t\.csv, line 3: column x holds '2,5', not a number"),
+        ("time,ch,count\n1,2,0\n", r"t\.csv: has a column count beside the channels, so that a row is"),
         ("time,x,x\n1,2,3\n", r"t\.csv: names two columns x\. Fix: give each its own name"),
         ("when,x\n1,2\n", r"t\.csv: has no column of times: its columns are when, x\. Fix: name the column"),
         ("# nothing\n", r"t\.csv: is empty\. Fix: export it again"),

@@ -93,6 +93,12 @@ def test_counts_of_channels_by_bins_and_by_edges(tmp_path: Path) -> None:
     assert binned(saved(tmp_path, counts=np.ones((3, 2)), bin_times=np.arange(4.0))).stamps == "start"
 
 
+def test_a_clock_of_another_length_is_the_behaviours(tmp_path: Path) -> None:
+    recording = saved(tmp_path, counts=np.ones((3, 2)), bin_width=0.5, time=np.arange(7.0), x=np.ones(7))
+    assert binned(recording).read(np.array([0]))[0].tolist() == [0, 0.5, 1]
+    assert recording.series[0].n_samples == 7
+
+
 def test_rates_are_said_to_be_rates(tmp_path: Path) -> None:
     assert (
         binned(saved(tmp_path, rates=np.ones((3, 2)), bin_ends=np.arange(3.0))).units_of_values == "spikes/s"
