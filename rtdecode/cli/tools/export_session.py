@@ -48,7 +48,8 @@ def export_session(
 
     ending = "" if to is Format.CSV else f".{to.value}"
     place = output or unused(session.with_name(f"{session.stem}{ending or '.csv'}"))
-    check_writable(place, overwrite=overwrite, inputs=[session])
+    if not (to is Format.CSV and overwrite and place.is_dir()):
+        check_writable(place, overwrite=overwrite, inputs=[session])
     read = read_session(session)
     _writer(to)(place, read)
     document: dict[str, Any] = {"session": str(session), "output": str(place), "format": to.value}

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rtdecode.files import cannot_write
-from rtdecode.session.layout import Counts, Decoded, Events, Session, Trials
+from rtdecode.session.layout import Counts, Decoded, Electrodes, Events, Session, Trials
 
 PIECE_ROWS = 50_000
 #: Header and values of each column; rows of a 2-D array are spread over as many columns as it has.
@@ -20,7 +20,7 @@ Table = list[tuple[Sequence[str], NDArray[Any]]]
 
 
 def write_csv(folder: Path, session: Session) -> list[Path]:
-    """Write spikes, counts, features, behaviour, trials, markers and decoded values, a file each.
+    """Write spikes, counts, features, behaviour, trials, markers, electrodes and so on, a file each.
 
     The first line of each is a comment with what it is and the session's attributes; the second names the
     columns, with the unit in brackets. Numbers are written with all their digits, so that they read back as
@@ -66,6 +66,10 @@ def _tables(session: Session) -> Iterator[tuple[str, dict[str, Any], Table]]:
         yield "markers", {}, [(["time [s]"], markers.time), (["text"], np.array(markers.text, np.str_))]
     if session.decoded is not None:
         yield "decoded", {}, _decoded(session.decoded)
+    if (observed := session.observed) is not None:
+        yield "observed", {}, [(["start [s]"], observed[:, 0]), (["stop [s]"], observed[:, 1])]
+    if session.electrodes is not None:
+        yield "electrodes", {}, _electrodes(session.electrodes)
 
 
 def _spikes(events: Events) -> Table:
@@ -102,6 +106,16 @@ def _decoded(decoded: Decoded) -> Table:
         table.append((headers, decoded.out.values))
     table += [(["flags"], decoded.flags), (["late"], decoded.late), (["lost"], decoded.lost)]
     return [*table, (["model"], models[decoded.model])]
+
+
+def _electrodes(electrodes: Electrodes) -> Table:
+    named = {"label": electrodes.label, "unit_id": electrodes.unit_id, "x": electrodes.x, "y": electrodes.y}
+    named["array"] = electrodes.array
+    known = {name: np.asarray(values) for name, values in named.items() if values is not None and len(values)}
+    return [
+        (["channel"], np.arange(len(electrodes.label))),
+        *(([name], each) for name, each in known.items()),
+    ]
 
 
 def _headers(names: Sequence[str], units: Sequence[str]) -> list[str]:

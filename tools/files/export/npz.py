@@ -63,6 +63,9 @@ def _arrays(session: Session) -> dict[str, Any]:
         if decoded.out is not None:
             out = decoded.out
             parts["decoded"] |= {"out": out.values, "out_names": out.names, "out_units": out.units}
+    if (of := session.electrodes) is not None:
+        known = {"unit_id": of.unit_id or None, "array": of.array or None}
+        parts["electrodes"] = {"label": of.label, "x": of.x, "y": of.y, **known}
     arrays = {
         f"{group}/{name}": _array(value)
         for group, part in parts.items()
@@ -70,6 +73,8 @@ def _arrays(session: Session) -> dict[str, Any]:
         if value is not None
     }
     attrs = json.dumps(session.attrs)
+    if session.observed is not None:
+        arrays["observed"] = session.observed
     return {"attrs": np.array(attrs), "n_channels": np.array(session.n_channels), **arrays}
 
 

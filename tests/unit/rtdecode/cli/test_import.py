@@ -196,6 +196,29 @@ def test_commands_take_it_straight_and_convert_it_once(run: Any, nwb: Path) -> N
     assert "the session has 4 channels, the model 6" in err
 
 
+@pytest.mark.parametrize("to", ["npz", "csv", "xdf"])
+def test_what_is_exported_is_imported_again(run: Any, nwb: Path, to: str) -> None:
+    assert run("import", nwb)[0] == 0
+    session = read_session(nwb.with_suffix(".h5"))
+    status, out, _ = run("export", nwb.with_suffix(".h5"), "--to", to, "--json")
+    assert status == 0
+    exported = Path(json.loads(out)["output"])
+    assert exported == nwb.with_suffix(f".{to}")
+    assert run("export", nwb.with_suffix(".h5"), "--to", to, "--output", exported)[0] == 1
+    assert run("export", nwb.with_suffix(".h5"), "--to", to, "--output", exported, "--overwrite")[0] == 0
+    again = nwb.with_name("again.h5")
+    assert run("import", exported, "--output", again)[0] == 0
+    found = read_session(again)
+    assert found.events is not None
+    assert session.events is not None
+    assert found.behavior is not None
+    assert session.behavior is not None
+    assert np.array_equal(found.events.time, session.events.time)
+    assert np.array_equal(found.events.channel, session.events.channel)
+    assert np.array_equal(found.behavior.time, session.behavior.time)
+    assert np.array_equal(found.behavior.values, session.behavior.values)
+
+
 def test_a_file_of_that_name_is_never_replaced(
     run: Any, nwb: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

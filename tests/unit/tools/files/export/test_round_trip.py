@@ -12,6 +12,7 @@ from rtdecode.session.layout import (
     Counts,
     Decoded,
     DecodedOut,
+    Electrodes,
     Events,
     Features,
     Markers,
@@ -65,6 +66,10 @@ def session() -> Session:
             names=("vx", "vy"),
             out=DecodedOut(f4(bins, 1), ("a",), ("cm",), {}),
         ),
+        observed=np.array([[1e6, 1e6 + 4], [1e6 + 5, 1e6 + 9]]),
+        electrodes=Electrodes(
+            tuple(f"e{i}" for i in range(6)), x=f4(6), y=f4(6), array=("M1", "M1", "M1", "PMd", "PMd", "PMd")
+        ),
         attrs={"subject": "N", "task": "reach"},
     )
 
@@ -79,7 +84,7 @@ def recording(
         assert is_npz(path)
         return open_npz(path)
     files = write_csv(path.parent / "today", session)
-    assert len(files) == 7
+    assert len(files) == 9
     assert is_csv(path.parent / "today")
     return open_csv(path.parent / "today")
 
@@ -90,10 +95,10 @@ def test_spikes(session: Session, recording: Recording) -> None:
     (source,) = [each for each in recording.spikes if isinstance(each, SpikeTimes)]
     time, row = source.read(np.arange(len(source.units.ids)))
     np.testing.assert_array_equal(time, session.events.time)
-    assert [source.units.electrodes[r] for r in row] == [str(channel) for channel in session.events.channel]
+    assert [source.units.electrodes[r] for r in row] == [f"e{channel}" for channel in session.events.channel]
     assert source.units.numbers is not None
     np.testing.assert_array_equal(source.units.numbers[row], session.events.unit)
-    assert set(source.units.electrodes) == set("012345")
+    assert set(source.units.electrodes) == {f"e{channel}" for channel in range(6)}
 
 
 def test_counts(session: Session, recording: Recording) -> None:
@@ -115,6 +120,18 @@ def test_samples(session: Session, recording: Recording, name: str, role: str) -
     assert (series.columns, series.units, series.role) == (expected.names, expected.units, role)
     features = name == "features"
     assert (series.kinds, series.stamps) == ((expected.kinds, "end") if features else ((), ""))
+
+
+def test_electrodes_and_observed_time(session: Session, recording: Recording) -> None:
+    assert session.electrodes is not None
+    np.testing.assert_array_equal(recording.observed, session.observed)  # type: ignore[arg-type]
+    (counts,) = [each for each in recording.spikes if isinstance(each, BinnedSpikes)]
+    assert (counts.units.electrodes, counts.units.arrays) == (
+        session.electrodes.label,
+        session.electrodes.array,
+    )
+    assert counts.units.position is not None
+    np.testing.assert_array_equal(counts.units.position[:, 0], session.electrodes.x)
 
 
 def test_trials_and_markers(session: Session, recording: Recording) -> None:
@@ -143,7 +160,8 @@ def test_decoded_values(session: Session, recording: Recording) -> None:
 
 
 def test_models_and_attributes_are_there(session: Session, tmp_path: Path) -> None:
-    *_, decoded = write_csv(tmp_path, session)
+    write_csv(tmp_path, session)
+    decoded = tmp_path / "decoded.csv"
     assert [line.rsplit(",", 1)[1] for line in decoded.read_text().splitlines()[15:19]] == [
         "m-1",
         "m-1",
