@@ -342,9 +342,9 @@ def test_intervals_that_touch_have_no_gap_and_hundreds_bin_fast() -> None:
     starts = np.arange(574) * 3.5
     trials = Session(100, events=events, observed=np.stack([starts, starts + 1.5], axis=1))
     bin_session(trials, 0.02)
-    began = time.perf_counter()
+    began = time.process_time()
     assert bin_session(trials, 0.02).starts.tolist() == (np.arange(574) * 75).tolist()
-    assert time.perf_counter() - began < 0.5
+    assert time.process_time() - began < 0.5
     touching = replace(trials, observed=np.array([[1.0, 2.005], [2.005, 3.0], [3.0 + 1e-9, 4.0]]))
     binned = bin_session(touching, 0.02)
     assert binned.starts.tolist() == [0]
