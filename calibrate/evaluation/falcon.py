@@ -30,7 +30,7 @@ from rtdecode.models.renormalise import of_session, sessions_of
 OTHERS = ""
 
 
-class FalconConfig(Protocol):
+class TaskConfig(Protocol):
     """What is read of falcon_challenge.config.FalconConfig."""
 
     bin_size_ms: int
@@ -66,7 +66,7 @@ class FalconDecoder:
     """
 
     def __init__(
-        self, task_config: FalconConfig, models: str | Path | Mapping[str, str | Path], batch_size: int = 1
+        self, task_config: TaskConfig, models: str | Path | Mapping[str, str | Path], batch_size: int = 1
     ) -> None:
         self._task_config = task_config
         named = models if isinstance(models, Mapping) else {OTHERS: models}
@@ -155,7 +155,7 @@ class FalconDecoder:
                 fix="give a model for each tag, or one for all others",
             )
         artifact = self._models[OTHERS]
-        files = {each["name"]: each["file"] for each in artifact.provenance.get("sessions", ())}
+        files = {each.get("name"): each.get("file", "") for each in artifact.provenance.get("sessions", ())}
         for name in sessions_of(artifact):
             if tag in (name, self._tag(Path(files.get(name, name)))):
                 return of_session(artifact, name)

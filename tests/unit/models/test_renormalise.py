@@ -20,7 +20,7 @@ from rtdecode.models.engine.load import load_torch_decoder
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.models.ensemble.load import networks_of
 from rtdecode.models.nn.network import Network
-from rtdecode.models.renormalise import head_features, renormalised, with_heads
+from rtdecode.models.renormalise import head_features, of_session, renormalised, sessions_of, with_heads
 
 torch.set_num_threads(1)
 
@@ -71,6 +71,26 @@ def test_features_are_folded_as_by_export_to_the_bit(make: Any) -> None:
     found = renormalised(exported(net, features=features), "today", *statistics, features=features)
     net.read_in.add("today", *statistics)
     assert found.model_id == exported(net, "today", features=features).model_id
+
+
+def test_a_session_that_the_model_knows_is_folded_as_by_export(
+    nets: list[Network], statistics: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    for net in nets:
+        net.read_in.add("today", *statistics)
+    found = ensemble(nets, "today")
+    assert sessions_of(found) == ["monday", "today"]
+    for session in ("monday", "today"):
+        found = of_session(found, session)
+        expected = ensemble(nets, session)
+        assert found.model_id == expected.model_id
+        for name, tensor in expected.train.items():
+            np.testing.assert_array_equal(found.train[name], tensor, err_msg=name)
+
+
+def test_a_filter_and_a_file_without_training_state_know_no_session() -> None:
+    assert sessions_of(artifact_of("wiener", n_channels=7, run={})) == []
+    assert sessions_of(replace(exported(make_gru()), train={})) == []
 
 
 def test_heads_read_the_features(nets: list[Network]) -> None:

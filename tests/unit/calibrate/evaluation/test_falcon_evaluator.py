@@ -27,7 +27,7 @@ from rtdecode.tools.files.convert import convert
 from rtdecode.tools.files.open import open_recording
 
 EXAMPLE = Path(__file__).parents[4] / "examples" / "falcon.py"
-N_BINS = 150
+N_BINS = 120
 M1_FILES = [f"sub-MonkeyL-held-in-minival_ses-{day}_behavior+ecephys.nwb" for day in (
     "20120924", "20120926", "20120927", "20120928",
 )]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -171,6 +172,21 @@ def test_two_velocities_are_scored_where_there_are_two(gru: ModelArtifact) -> No
 def test_a_filter_is_no_network(gru: ModelArtifact, counts: np.ndarray) -> None:
     with pytest.raises(RtdecodeError, match="a wiener model is not a network"):
         costs_of(replace(gru, kind="wiener"), counts)
+
+
+def test_the_command_says_what_it_needs(
+    gru: ModelArtifact, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = CliRunner().invoke(app, ["bench", "networks", "--model", "indy"])
+    assert alone.exit_code == 2
+    assert "go together" in alone.output
+    write_artifact(tmp_path / "it.safetensors", gru)
+    write_session(tmp_path / "it.h5", Session(N_CHANNELS, counts=Counts(make_counts(20), 0.02, 0.0)))
+    monkeypatch.setitem(sys.modules, "neurobench.metrics.static", None)
+    line = ["--model", str(tmp_path / "it.safetensors"), "--session", str(tmp_path / "it.h5")]
+    refused = CliRunner().invoke(app, ["bench", "networks", *line, "--neurobench"]).exception
+    assert isinstance(refused, RtdecodeError)
+    assert refused.fix == "pip install 'rtdecode[neurobench,train]'"
 
 
 def test_the_command_measures_a_model_on_a_session(
