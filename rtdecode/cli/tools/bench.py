@@ -128,7 +128,7 @@ def networks(
     from rtdecode.tools.bench.compare import compare, random_workloads, session_workload
 
     if (model is None) != (session is None):
-        raise typer.BadParameter("need one another", param_hint="--model, --session")
+        raise typer.BadParameter("must be given together", param_hint="--model, --session")
     with needs_packages("the benchmark of networks", "rtdecode bench networks", "neurobench,train"):
         if model is not None and session is not None:
             workloads = [session_workload(find_model(model), session, bins)]

@@ -57,7 +57,7 @@ def import_files(
     behavior: Annotated[
         str | None,
         typer.Option(
-            help="Series of behaviour, or SERIES/COLUMN for one column; default: the only one.",
+            help="Series of behaviour, SERIES/COLUMN, or CONTAINER of series; default: the only one.",
             metavar="NAME,…|none",
         ),
     ] = None,

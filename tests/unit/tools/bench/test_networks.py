@@ -22,7 +22,7 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of
 from rtdecode.session.layout import Behavior, Counts, Session
 from rtdecode.session.write import write_session
-from rtdecode.tools.bench.compare import Compared, Workload, compare
+from rtdecode.tools.bench.compare import Compared, Workload, compare, random_workloads
 from rtdecode.tools.bench.costs import costs_of, scored_outputs
 from rtdecode.tools.bench.layers import as_batch, layers_of
 
@@ -169,6 +169,14 @@ def test_two_velocities_are_scored_where_there_are_two(gru: ModelArtifact) -> No
     assert scored_outputs(replace(gru, outputs=(*OUTPUTS, vy))) == [2, 3]
 
 
+def test_without_a_model_random_networks_of_each_kind_are_measured() -> None:
+    measured = [compare(workload, neurobench=False) for workload in random_workloads(8, 15.0, 16)]
+    assert [(each.model, each.bins) for each in measured] == [("random alignnet", 16), ("random gru", 16)]
+    for each in measured:
+        assert each.neurobench is each.ours.r2 is None
+        assert 0 < each.ours.effective_acs + each.ours.effective_macs < each.ours.dense
+
+
 def test_a_filter_is_no_network(gru: ModelArtifact, counts: np.ndarray) -> None:
     with pytest.raises(RtdecodeError, match="a wiener model is not a network"):
         costs_of(replace(gru, kind="wiener"), counts)
@@ -179,7 +187,7 @@ def test_the_command_says_what_it_needs(
 ) -> None:
     alone = CliRunner().invoke(app, ["bench", "networks", "--model", "indy"])
     assert alone.exit_code == 2
-    assert "go together" in alone.output
+    assert "must be given together" in alone.output
     write_artifact(tmp_path / "it.safetensors", gru)
     write_session(tmp_path / "it.h5", Session(N_CHANNELS, counts=Counts(make_counts(20), 0.02, 0.0)))
     monkeypatch.setitem(sys.modules, "neurobench.metrics.static", None)

@@ -47,6 +47,13 @@ def test_with_one_candidate_each_nothing_need_be_said(tmp_path: Path) -> None:
     assert imported.findings == ()
 
 
+def test_a_container_is_named_for_all_its_series() -> None:
+    fingers = tuple(series(f"finger_vel/{name}", columns=(name, f"{name}2")) for name in ("index", "mrs"))
+    imported = convert(recording(series=(series(), *fingers)), Choice(behavior=("finger_vel", "hand/y")))
+    assert imported.session.behavior is not None
+    assert imported.session.behavior.names == ("index", "index2", "mrs", "mrs2", "y")
+
+
 def test_units_of_an_electrode_can_be_one_channel() -> None:
     imported = convert(recording(), Choice(by="electrode"))
     assert imported.session.n_channels == 2
