@@ -12,8 +12,10 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.nwb.access import attr, checked, number
 from rtdecode.tools.files.recording import F8
 
-#: A series of a rate below 1 Hz that would last longer than this has its interval in place of the rate.
+#: A series of a rate below 1 Hz that would last longer than this has its interval in place of the rate; so has
+#: one of a rate that no tracker has, if it has enough samples to be one's.
 LONGEST_S = 12 * 3600.0
+SLOWEST_HZ, ENOUGH_SAMPLES = 0.05, 100
 
 #: Stamps that tell the rate.
 _FIRST_STAMPS = 1000
@@ -112,8 +114,9 @@ def has_times(series: h5py.Group) -> bool:
 
 def is_interval(series: h5py.Group) -> bool:
     """Whether the rate that is stated can only be the interval in seconds: .02 for 20 ms."""
-    rate = _stated_rate(series)
-    return "timestamps" not in series and 0 < rate < 1 and shape_of(series).n / rate > LONGEST_S
+    rate, n = _stated_rate(series), shape_of(series).n
+    slow = rate <= SLOWEST_HZ and n >= ENOUGH_SAMPLES
+    return "timestamps" not in series and 0 < rate < 1 and (slow or n / rate > LONGEST_S)
 
 
 def notes_of(series: h5py.Group) -> list[str]:

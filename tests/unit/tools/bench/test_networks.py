@@ -16,7 +16,7 @@ from networks import N_CHANNELS, N_OUTPUTS, OUTPUTS, exported, make_alignnet, ma
 from typer.testing import CliRunner
 
 from rtdecode.artifact import ModelArtifact, Output, write_artifact
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.decode.load import load_decoder
 from rtdecode.errors import RtdecodeError
 from rtdecode.models.ensemble.join import ensemble_of

@@ -32,7 +32,7 @@ from rtdecode.calibrate.fitting.fit import fit_sessions
 from rtdecode.calibrate.fitting.pretrain import PretrainSettings, pretrain_sessions
 from rtdecode.calibrate.fitting.training_set import FitSettings
 from rtdecode.calibrate.training.settings import Sizes, TrainingSettings
-from rtdecode.cli import app
+from rtdecode.cli.commands import app
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.read import read_session
 from rtdecode.session.write import write_session
