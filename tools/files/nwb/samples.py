@@ -12,8 +12,8 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.nwb.access import attr, checked, number
 from rtdecode.tools.files.recording import F8
 
-#: A series of a rate below 1 Hz that would last longer than this has its interval in place of the rate; so has
-#: one of a rate that no tracker has, if it has enough samples to be one's.
+#: A series of a rate below 1 Hz that would last longer than this has its interval in place of the rate; so
+#: has one of a rate that no tracker has, if it has enough samples to be one's.
 LONGEST_S = 12 * 3600.0
 SLOWEST_HZ, ENOUGH_SAMPLES = 0.05, 100
 
