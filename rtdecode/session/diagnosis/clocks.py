@@ -75,23 +75,18 @@ def check_seconds(session: Session) -> None:
 
 
 def unobserved(session: Session) -> list[str]:
-    """A sentence about spikes outside the time that was observed; none otherwise.
-
-    Raises:
-        RtdecodeError: all are outside.
-    """
+    """A sentence about spikes outside the time that was observed; none otherwise."""
     events, observed = session.events, session.observed
-    if events is None or observed is None or not events.time.size:
+    if events is None or observed is None:
         return []
     n, n_all = int((~is_observed(observed, events.time)).sum()), len(events.time)
-    if n == n_all:
-        raise RtdecodeError(
-            f"no spike lies inside the observed intervals ({observed[0, 0]:.1f} to {observed[-1, 1]:.1f} s): "
-            f"they are at {events.time[0]:.1f} to {events.time[-1]:.1f} s",
-            where=f"{session.path or session.name}:/observed",
-            fix="store both in seconds of one clock",
-        )
-    return [f"{n} of {n_all} spikes of /events lie outside /observed and are not used"] if n else []
+    if not n:
+        return []
+    clocks = ", as if stamped by two clocks" if n == n_all else ""
+    return [
+        f"{n} of {n_all} spikes of /events lie outside /observed ({observed[0, 0]:.1f} to "
+        f"{observed[-1, 1]:.1f} s) and are not used{clocks}"
+    ]
 
 
 def _is_slow(events: Events, span_s: float) -> bool:

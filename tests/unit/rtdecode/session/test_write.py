@@ -30,6 +30,7 @@ from rtdecode.session.layout import (
     Trials,
 )
 from rtdecode.session.read import read_session
+from rtdecode.session.schema import OWN_ATTRS
 from rtdecode.session.write import write_session
 
 SECONDS = st.floats(-1e6, 1e6)
@@ -121,7 +122,8 @@ def sessions(draw: st.DrawFn) -> Session:
     entries = st.builds(
         LogEntry, SECONDS, st.integers(0, 2**62), TEXT, st.dictionaries(st.text(), JSON, max_size=3)
     )
-    attr_names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+    texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=8)
+    attr_names = texts.filter(lambda name: name not in {*OWN_ATTRS, "arrays"})
     return Session(
         n_channels=n_channels,
         events=events() if "events" in spikes else None,
