@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import behavior_at
+from rtdecode.session.diagnosis.clocks import rounded
 from rtdecode.session.diagnosis.order import is_few, rising_rows
 from rtdecode.session.layout import Behavior, Features
 from rtdecode.tools.files.choice import Choice
@@ -46,6 +47,8 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
         none = choice.behavior is None
         return None, ("the file has no behaviour: nothing can be trained on it",) if none else ()
     sampled, notes = _read(recording, chosen, choice)
+    if not len(sampled.time):
+        return None, (*notes, "the behaviour has no samples" + choice.cut)
     kept, left = _varying(sampled)
     notes += left
     if not kept:
@@ -151,7 +154,7 @@ def _read(
 def _one(
     recording: Recording, series: Series, columns: list[int], choice: Choice
 ) -> tuple[Sampled, list[str]]:
-    notes = []
+    notes = [f"{series.name}: {series.note}"] if series.note else []
     time, values = series.read()
     with np.errstate(over="ignore"):
         taken = values[:, columns].astype(np.float32)
@@ -180,10 +183,19 @@ def _rising(
     )
     rows = rising_rows(time, values.astype(np.float64))
     if rows is None or not (is_few(len(time) - len(rows), len(time)) or len(rows) == len(time)):
+        looks = "these look like times since the start of a trial"
+        fix = "export times since the start of the recording"
+        if (coarse := rounded(time)) is not None:
+            looks, fix = f"it {coarse}", "export times in float64"
+        elif not (np.diff(time) < 0).any():
+            looks, fix = (
+                "these were repeated or rounded",
+                "export each sample once, with all digits of its time",
+            )
         raise RtdecodeError(
-            f"{what}: these look like times since the start of a trial",
+            f"{what}: {looks}",
             where=f"{recording.path} ({series.name})",
-            fix="export times since the start of the recording, or choose other behaviour",
+            fix=f"{fix}, or choose other behaviour",
         )
     return time[rows], values[rows], f"{series.name}: {what}; sorted, {len(time) - len(rows)} left out"
 
