@@ -16,6 +16,9 @@ from rtdecode.session.layout import Behavior, Features
 from rtdecode.tools.files.choice import Choice
 from rtdecode.tools.files.recording import F8, Recording, Series
 
+#: Parts of a file that are not read and that a note names.
+MOST_NAMED = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Sampled:
@@ -44,8 +47,11 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
     """
     chosen = _chosen(recording, choice.behavior)
     if not chosen:
-        none = choice.behavior is None
-        return None, ("the file has no behaviour: nothing can be trained on it",) if none else ()
+        if choice.behavior is not None:
+            return None, ()
+        left = "; ".join(f"{name}: {why}" for name, why in recording.others[:MOST_NAMED])
+        none = "the file has no behaviour: nothing can be trained on it"
+        return None, (f"{none} ({left})" if left else none,)
     sampled, notes = _read(recording, chosen, choice)
     if not len(sampled.time):
         return None, (*notes, "the behaviour has no samples" + choice.cut)

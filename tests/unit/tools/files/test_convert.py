@@ -129,6 +129,8 @@ def test_a_file_without_behaviour_says_so() -> None:
     imported = convert(recording(series=()), Choice())
     assert imported.session.behavior is None
     assert "the file has no behaviour: nothing can be trained on it" in imported.notes
+    unread = convert(recording(series=(), others=(("hand", "it has no samples"),)), Choice())
+    assert unread.notes[-1].endswith("nothing can be trained on it (hand: it has no samples)")
 
 
 def test_behaviour_by_name_column_and_clock() -> None:
