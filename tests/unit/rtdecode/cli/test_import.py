@@ -216,6 +216,13 @@ def test_commands_take_it_straight_and_convert_it_once(run: Any, nwb: Path) -> N
     status, _, err = run("decode", nwb, "--model", model)
     assert "imported into" in err
     assert "the session has 4 channels, the model 6" in err
+    # An export is named by the file that was named.
+    assert run("export", nwb, "--to", "npz")[0] == 0
+    assert nwb.with_name("today.npz").is_file()
+    folder = nwb.with_name("today")
+    folder.mkdir()
+    status, _, err = run("export", nwb, "--to", "csv", "--output", folder)
+    assert (status, "exists already. Fix: choose another name, such as today.2" in err) == (1, True)
 
 
 def test_a_file_of_that_name_is_never_replaced(
