@@ -49,9 +49,9 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
     if not chosen:
         if choice.behavior is not None:
             return None, ()
-        left = "; ".join(f"{name}: {why}" for name, why in recording.others[:MOST_NAMED])
+        unread = "; ".join(f"{name}: {why}" for name, why in recording.others[:MOST_NAMED])
         none = "the file has no behaviour: nothing can be trained on it"
-        return None, (f"{none} ({left})" if left else none,)
+        return None, (f"{none} ({unread})" if unread else none,)
     sampled, notes = _read(recording, chosen, choice)
     if not len(sampled.time):
         return None, (*notes, "the behaviour has no samples" + choice.cut)
@@ -183,10 +183,7 @@ def _rising(
 ) -> tuple[F8, NDArray[np.float32], str]:
     back = np.flatnonzero(np.diff(time) <= 0) + 1
     row = int(back[0])
-    what = (
-        f"time does not increase at row {row} ({time[row - 1]:.6g} s, then {time[row]:.6g} s); "
-        f"{len(back)} rows in total"
-    )
+    at = f"at row {row} ({time[row - 1]:.6g} s, then {time[row]:.6g} s); {len(back)} rows in total"
     rows = rising_rows(time, values.astype(np.float64))
     if rows is None or not (is_few(len(time) - len(rows), len(time)) or len(rows) == len(time)):
         looks = "these look like times since the start of a trial"
@@ -199,11 +196,15 @@ def _rising(
                 "export each sample once, with all digits of its time",
             )
         raise RtdecodeError(
-            f"{what}: {looks}",
+            f"time does not increase {at}: {looks}",
             where=f"{recording.path} ({series.name})",
             fix=f"{fix}, or choose other behaviour",
         )
-    return time[rows], values[rows], f"{series.name}: {what}; sorted, {len(time) - len(rows)} left out"
+    return (
+        time[rows],
+        values[rows],
+        f"{series.name}: time does not increase {at}; sorted, {len(time) - len(rows)} left out",
+    )
 
 
 def _varying(sampled: Sampled) -> tuple[list[int], list[str]]:
