@@ -14,11 +14,10 @@ import platformdirs
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.raw import as_text
-from rtdecode.session.schema import FORMAT
 from rtdecode.session.write import write_session
 from rtdecode.tools.files.choice import Choice
 from rtdecode.tools.files.convert import convert
-from rtdecode.tools.files.open import is_importable, open_recording
+from rtdecode.tools.files.open import is_importable, is_session, open_recording
 
 #: Added to the name of a file.
 ENDING = ".session.h5"
@@ -48,8 +47,9 @@ def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
     for place in places:
         if _made_of(place) == state:
             return place
+    recording = open_recording(path)
     try:
-        imported = convert(open_recording(path), Choice())
+        imported = convert(recording, Choice())
     except RtdecodeError as error:
         fix = f"rtdecode import {shlex.quote(str(path))}, with what it asks for: {error.fix}"
         raise RtdecodeError(error.what, where=error.where, fix=fix) from error
@@ -77,15 +77,6 @@ def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
         where=str(path),
         fix="rtdecode import it with --output",
     )
-
-
-def is_session(path: Path) -> bool:
-    """Whether a file is a session of ours, by its mark."""
-    try:
-        with h5py.File(path, "r") as file:
-            return as_text(file.attrs.get("format", "")) == FORMAT
-    except (OSError, RuntimeError):
-        return False
 
 
 def _state(path: Path) -> str:

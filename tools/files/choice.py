@@ -53,6 +53,11 @@ class Choice:
     bin_width_s: float | None = None
     rates: bool = False
 
+    @property
+    def cut(self) -> str:
+        """For sentences about what is empty: " between --from and --to" where time is cut, else ""."""
+        return " between --from and --to" if math.isfinite(self.from_s) or math.isfinite(self.to_s) else ""
+
 
 def time_unit_s(text: str) -> float:
     """Seconds in a unit of time: `ms`, or ticks a second such as 30000.

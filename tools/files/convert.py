@@ -12,7 +12,7 @@ import numpy as np
 
 from rtdecode import __version__
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.clocks import unobserved
+from rtdecode.session.diagnosis.clocks import check_seconds, unobserved
 from rtdecode.session.doctor import Finding, examine
 from rtdecode.session.doctor.finding import findings_attrs
 from rtdecode.session.layout import Counts, Events, Session
@@ -50,7 +50,7 @@ def convert(recording: Recording, choice: Choice, behavior_from: Recording | Non
 
     Raises:
         RtdecodeError: there are several candidates and none is chosen, something chosen is missing, or what
-            is chosen cannot be what it is taken for.
+            is chosen cannot be what it is taken for, such as times that cannot be seconds.
     """
     beside = recording if behavior_from is None else behavior_from
     source = _spikes(recording, choice.spikes)
@@ -87,6 +87,11 @@ def convert(recording: Recording, choice: Choice, behavior_from: Recording | Non
         attrs=_attrs(recording, behavior_from),
     )
     notes += unobserved(session)
+    try:
+        # It would not be read again.
+        check_seconds(session)
+    except RtdecodeError as error:
+        raise RtdecodeError(error.what, where=str(recording.path), fix=error.fix) from error
     findings = examine(session)
     attrs = session.attrs | findings_attrs(findings)
     return Imported(replace(session, attrs=attrs), findings, tuple(dict.fromkeys(notes)))

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
+
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.containers import container_of
+from rtdecode.session.diagnosis.containers import container_by_ending, container_of
+from rtdecode.session.raw import as_text
+from rtdecode.session.schema import FORMAT
 from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
 from rtdecode.tools.files.neurosuite.open import is_neurosuite, open_neurosuite
 from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
@@ -29,6 +33,15 @@ def is_importable(path: Path) -> bool:
     return any(knows(path) for knows, _ in _READERS)
 
 
+def is_session(path: Path) -> bool:
+    """Whether a file is a session of ours, by its mark."""
+    try:
+        with h5py.File(path, "r") as file:
+            return as_text(file.attrs.get("format", "")) == FORMAT
+    except (OSError, RuntimeError):
+        return False
+
+
 def open_recording(path: Path) -> Recording:
     """What a file holds.
 
@@ -37,10 +50,20 @@ def open_recording(path: Path) -> Recording:
     """
     if not path.exists():
         raise RtdecodeError("does not exist", where=str(path), fix="check the path")
+    if not (path.is_file() or path.is_dir()):
+        raise RtdecodeError("is a device or a pipe", where=str(path), fix="name a file or a folder")
     for knows, opens in _READERS:
         if knows(path):
             return opens(path)
-    found = container_of(path)
+    if is_session(path):
+        fix = "use it as it is; rtdecode info shows what it holds"
+        raise RtdecodeError("is a session already", where=str(path), fix=fix)
+    found, named = container_of(path), container_by_ending(path)
+    if path.is_file() and (not path.stat().st_size or (named and (found is None or found[0] == named))):
+        what = (
+            f"is named like {named} but damaged, or of another format" if path.stat().st_size else "is empty"
+        )
+        raise RtdecodeError(what, where=str(path), fix="copy it again from where it was recorded")
     what = "is of no format that is imported" if found is None else f"is {found[0]}, which is not imported"
     raise RtdecodeError(what, where=str(path), fix="convert it to one of the formats in docs/import.md")
 

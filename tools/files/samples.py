@@ -10,10 +10,14 @@ from numpy.typing import NDArray
 
 from rtdecode.errors import RtdecodeError
 from rtdecode.session.bins import behavior_at
+from rtdecode.session.diagnosis.clocks import rounded
 from rtdecode.session.diagnosis.order import is_few, rising_rows
 from rtdecode.session.layout import Behavior, Features
 from rtdecode.tools.files.choice import Choice
 from rtdecode.tools.files.recording import F8, Recording, Series
+
+#: Parts of a file that are not read and that a note names.
+MOST_NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +47,14 @@ def read_behavior(recording: Recording, choice: Choice) -> tuple[Behavior | None
     """
     chosen = _chosen(recording, choice.behavior)
     if not chosen:
-        none = choice.behavior is None
-        return None, ("the file has no behaviour: nothing can be trained on it",) if none else ()
+        if choice.behavior is not None:
+            return None, ()
+        unread = "; ".join(f"{name}: {why}" for name, why in recording.others[:MOST_NAMED])
+        none = "the file has no behaviour: nothing can be trained on it"
+        return None, (f"{none} ({unread})" if unread else none,)
     sampled, notes = _read(recording, chosen, choice)
+    if not len(sampled.time):
+        return None, (*notes, "the behaviour has no samples" + choice.cut)
     kept, left = _varying(sampled)
     notes += left
     if not kept:
@@ -151,7 +160,7 @@ def _read(
 def _one(
     recording: Recording, series: Series, columns: list[int], choice: Choice
 ) -> tuple[Sampled, list[str]]:
-    notes = []
+    notes = [f"{series.name}: {series.note}"] if series.note else []
     time, values = series.read()
     with np.errstate(over="ignore"):
         taken = values[:, columns].astype(np.float32)
@@ -174,18 +183,28 @@ def _rising(
 ) -> tuple[F8, NDArray[np.float32], str]:
     back = np.flatnonzero(np.diff(time) <= 0) + 1
     row = int(back[0])
-    what = (
-        f"time does not increase at row {row} ({time[row - 1]:.6g} s, then {time[row]:.6g} s); "
-        f"{len(back)} rows in total"
-    )
+    at = f"at row {row} ({time[row - 1]:.6g} s, then {time[row]:.6g} s); {len(back)} rows in total"
     rows = rising_rows(time, values.astype(np.float64))
     if rows is None or not (is_few(len(time) - len(rows), len(time)) or len(rows) == len(time)):
+        looks = "these look like times since the start of a trial"
+        fix = "export times since the start of the recording"
+        if (coarse := rounded(time)) is not None:
+            looks, fix = f"it {coarse}", "export times in float64"
+        elif not (np.diff(time) < 0).any():
+            looks, fix = (
+                "these were repeated or rounded",
+                "export each sample once, with all digits of its time",
+            )
         raise RtdecodeError(
-            f"{what}: these look like times since the start of a trial",
+            f"time does not increase {at}: {looks}",
             where=f"{recording.path} ({series.name})",
-            fix="export times since the start of the recording, or choose other behaviour",
+            fix=f"{fix}, or choose other behaviour",
         )
-    return time[rows], values[rows], f"{series.name}: {what}; sorted, {len(time) - len(rows)} left out"
+    return (
+        time[rows],
+        values[rows],
+        f"{series.name}: time does not increase {at}; sorted, {len(time) - len(rows)} left out",
+    )
 
 
 def _varying(sampled: Sampled) -> tuple[list[int], list[str]]:

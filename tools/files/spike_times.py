@@ -41,6 +41,12 @@ def read_events(
     time = time * choice.time_unit_s if choice.time_unit_s != 1.0 else time
     notes += _check_order(time, row, source, where)
     inside = (time >= choice.from_s) & (time <= choice.to_s)
+    if len(time) and not inside.any():
+        raise RtdecodeError(
+            f"has no spikes{choice.cut}: they are from {time.min():.6g} to {time.max():.6g} s",
+            where=where,
+            fix="correct --from and --to",
+        )
     if n_outside := int(len(time) - inside.sum()):
         notes.append(f"left out {n_outside} of {len(time)} spikes outside --from and --to")
         time, row = time[inside], row[inside]

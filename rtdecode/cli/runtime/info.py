@@ -67,9 +67,8 @@ def info(
 
 def _listed_recording(file: Path, json: bool) -> bool:
     """Print what a file of another program holds, if it is one that is imported."""
-    from rtdecode.tools.files.cache import is_session
     from rtdecode.tools.files.listing import lines_of, listed
-    from rtdecode.tools.files.open import is_importable, open_recording
+    from rtdecode.tools.files.open import is_importable, is_session, open_recording
 
     if not file.is_file() or is_session(file) or not is_importable(file):
         return False

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rtdecode.cli.common import print_json, print_line
-from rtdecode.cli.options import Json, Overwrite, output_option, session_argument
+from rtdecode.cli.options import Json, Overwrite, as_session, output_option
 
 if TYPE_CHECKING:
     from rtdecode.session.layout import Session
@@ -26,7 +26,7 @@ class Format(StrEnum):
 
 
 def export_session(
-    session: Annotated[Path, session_argument("Session file (.h5, or an importable one).")],
+    session: Annotated[Path, typer.Argument(help="Session file (.h5, or an importable one).")],
     to: Annotated[Format, typer.Option(help="Format: nwb, npz, csv (a folder of tables) or xdf.")],
     output: Annotated[
         Path | None,
@@ -43,14 +43,20 @@ def export_session(
 
     An import of the file gives every spike, stamp and value again.
     """
+    from rtdecode.errors import RtdecodeError
     from rtdecode.files import check_writable, unused
     from rtdecode.session.read import read_session
 
     ending = "" if to is Format.CSV else f".{to.value}"
     place = output or unused(session.with_name(f"{session.stem}{ending or '.csv'}"))
-    if not (to is Format.CSV and overwrite and place.is_dir()):
+    if to is Format.CSV and place.is_dir():
+        if not overwrite:
+            fix = f"choose another name, such as {unused(place).name}"
+            raise RtdecodeError("exists already", where=str(place), fix=fix)
+    else:
         check_writable(place, overwrite=overwrite, inputs=[session])
-    read = read_session(session)
+    # Its name is of what was named, which may be converted elsewhere.
+    read = read_session(as_session(session) or session)
     _writer(to)(place, read)
     document: dict[str, Any] = {"session": str(session), "output": str(place), "format": to.value}
     if json:

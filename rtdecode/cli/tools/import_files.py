@@ -136,6 +136,11 @@ def import_files(
     for value, known, option in ((by, BY, "--by"), (stamps, STAMPS, "--stamps")):
         if value is not None and value not in known:
             raise typer.BadParameter(f"{value!r} is not one of {', '.join(known)}", param_hint=option)
+    for number, option in ((start, "--from"), (stop, "--to"), (shift, "--shift")):
+        if number is not None and not math.isfinite(number):
+            raise typer.BadParameter(f"{number} is no time", param_hint=option)
+    if start is not None and stop is not None and stop <= start:
+        raise typer.BadParameter(f"{stop:g} is not after --from {start:g}", param_hint="--to")
     if show:
         _list([open_recording(file) for file in [*files, *([behavior_from] if behavior_from else [])]], json)
         return
@@ -184,13 +189,13 @@ def _import(
     file: Path, output: Path | None, overwrite: bool, choice: Choice, behavior_from: Path | None
 ) -> dict[str, Any]:
     from rtdecode.files import check_writable, unused
-    from rtdecode.session.diagnosis.clocks import check_seconds
     from rtdecode.session.write import write_session
     from rtdecode.tools.files.convert import convert
     from rtdecode.tools.files.open import open_recording
 
     inputs = [file, *([behavior_from] if behavior_from else [])]
-    place = output or unused(file.with_name(f"{file.name.partition('.')[0] or file.stem}.h5"))
+    named = file if file.name else file.resolve()
+    place = output or unused(named.parent / f"{named.name.partition('.')[0] or named.stem or 'session'}.h5")
     check_writable(place, overwrite=overwrite, inputs=inputs)
     beside = None if behavior_from is None else open_recording(behavior_from)
     imported = convert(open_recording(file), choice, beside)
@@ -198,8 +203,6 @@ def _import(
         print_line(f"note: {note}")
     for finding in imported.findings:
         print_line(f"warning: {finding}")
-    # A session that cannot be in seconds would not be read again.
-    check_seconds(imported.session)
     write_session(place, imported.session)
     return _summary(file, place, imported)
 

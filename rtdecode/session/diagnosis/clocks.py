@@ -114,9 +114,9 @@ def _span(time: NDArray[np.float64]) -> float:
 
 def _not_seconds(session: Session, name: str, what: str) -> RtdecodeError:
     looks = next((each for each in examine_times(extents_of(session)) if each.kind == "time_unit"), None)
-    fix = "store seconds: divide milliseconds by 1000, samples or ticks by the rate of their clock"
+    by_hand = "divide milliseconds by 1000, samples or ticks by the rate of their clock"
     return RtdecodeError(
         f"does not look like seconds: it spans {what}" + (f"; {looks.what}" if looks else ""),
         where=f"{session.path or session.name}:/{name}/time",
-        fix=f"{looks.fix}; {fix}" if looks else fix,
+        fix=f"{looks.fix if looks else 'store seconds'}: {by_hand}",
     )

@@ -44,7 +44,9 @@ def cells(top: Lazy) -> Recording | None:
         if isinstance(value, Lazy):
             candidates += [(f"{name}.{field}", value[field]) for field in value]
     found = tuple(spikes for name, value in candidates if (spikes := _spikes(name, value)) is not None)
-    return Recording(Path(), "cells of spikes", found) if found else None
+    taken = {spikes.name.partition(".")[0] for spikes in found}
+    others = tuple((name, "beside cells of spikes no more is read") for name in top if name not in taken)
+    return Recording(Path(), "cells of spikes", found, others=others) if found else None
 
 
 def _spikes(name: str, value: Any) -> SpikeTimes | None:

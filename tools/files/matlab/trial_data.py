@@ -59,6 +59,7 @@ def _recording(trials: Sequence[Mapping[str, Any]], arrays: Sequence[str]) -> Re
             behaviour.append(series(field, stamp, values))
         else:
             scalars.append(field)
+    columns = scalar_columns(trials, scalars)
     notes = [
         f"its {len(trials)} trials have no absolute times: they are put one after another, "
         f"{(start[1] - stop[0]) if len(start) > 1 else 0:g} s apart, and what is between is not observed"
@@ -70,11 +71,14 @@ def _recording(trials: Sequence[Mapping[str, Any]], arrays: Sequence[str]) -> Re
         "TrialData",
         (spikes,),
         tuple(behaviour),
-        (TrialTable("trials", start, stop, scalar_columns(trials, scalars)),),
+        (TrialTable("trials", start, stop, columns),),
         _markers(trials, start, width_s),
         observed,
         attrs_of(first, ATTRS),
         tuple(notes),
+        tuple(
+            (field, "it has no row for each bin of each trial") for field in scalars if field not in columns
+        ),
     )
 
 

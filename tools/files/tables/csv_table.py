@@ -128,14 +128,18 @@ def _spikes(file: _File, timed: tuple[Column, F8], channel: Column | None, unit:
             where=file.where,
             fix="write a row for each bin and a column for each channel, ch1, ch2 and so on",
         )
-    labels, numbers = Labels(), []
+    labels, numbers, unnamed = Labels(), [], 0
     rows = (cells for _, cells in file.table.rows())
     while piece := list(itertools.islice(rows, PIECE_ROWS)):
         texts = [
             _labels([row[each.index] for row in piece]) if each else [""] * len(piece)
             for each in (channel, unit)
         ]
-        numbers.append(labels.number(zip(*texts, strict=True)))
+        pairs = list(zip(*texts, strict=True))
+        unnamed += pairs.count(("", ""))
+        numbers.append(labels.number(pairs))
+    if unnamed:
+        file.notes.append(f"{unnamed} spikes name no channel or unit: they are a channel of their own")
     silent = range(file.stated.n_channels)
     number = np.concatenate(numbers or [np.zeros(0, np.uint32)])
     file.others += [

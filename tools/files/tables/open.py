@@ -19,7 +19,7 @@ ENDINGS = (".csv", ".tsv")
 def is_csv(path: Path) -> bool:
     """Whether `path` is a table in text, by its structure, or a folder of such tables."""
     if path.is_dir():
-        return any(is_csv(each) for each in path.iterdir() if each.suffix.lower() in ENDINGS)
+        return any(is_csv(each) for each in _tables(path))
     return looks_like_table(path) or (path.suffix.lower() in ENDINGS and text_encoding(path) is not None)
 
 
@@ -31,7 +31,7 @@ def open_csv(path: Path) -> Recording:
     """
     if not path.is_dir():
         return csv_recording(path)
-    files = sorted(each for each in path.iterdir() if each.suffix.lower() in ENDINGS)
+    files = sorted(_tables(path))
     parts = [csv_recording(each) for each in files]
     tables = [electrodes for each in files if (electrodes := electrodes_of(each))]
     spikes = [each for part in parts for each in part.spikes]
@@ -61,6 +61,10 @@ def open_npz(path: Path) -> Recording:
         RtdecodeError: none is known by its name, or they do not go together.
     """
     return npz_recording(path)
+
+
+def _tables(folder: Path) -> list[Path]:
+    return [each for each in folder.iterdir() if each.suffix.lower() in ENDINGS and each.is_file()]
 
 
 def _of_file(path: Path, series: Series) -> Series:

@@ -141,6 +141,7 @@ def read_header(path: Path) -> TextTable:
     Raises:
         RtdecodeError: it is no text, holds no table, or has no line of names.
     """
+    opened(path, "utf-8").close()  # names why it cannot be opened
     encoding = text_encoding(path)
     if encoding is None:
         raise RtdecodeError("is not text", where=str(path), fix="export it as CSV")

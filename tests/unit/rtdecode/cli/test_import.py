@@ -81,7 +81,9 @@ def test_list_imports_nothing(run: Any, nwb: Path) -> None:
         (("--trials", "start=go"), "must name the markers of start and of stop"),
         (("--spikes", "mua"), "no spikes called 'mua'; it has units"),
         (("--behavior", "eye"), "no series called 'eye'; it has hand"),
-        (("--from", "1000"), "has no spikes"),
+        (("--from", "1000"), "has no spikes between --from and --to: they are from 0"),
+        (("--from", "9", "--to", "3"), "3 is not after --from 9"),
+        (("--shift", "nan"), "nan is no time"),
     ],
 )
 def test_what_cannot_be_meant_is_one_line(
@@ -95,13 +97,33 @@ def test_what_cannot_be_meant_is_one_line(
     assert not nwb.with_suffix(".h5").exists()
 
 
+def test_what_is_no_recording_is_named(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("pipe.csv")
+    Path("empty.nwb").touch()
+    Path("cut.npz").write_bytes(b"PK\x03\x04 hand.npy")
+    with h5py.File("ours.h5", "w") as file:
+        file.attrs["format"] = "rtdecode-session"
+    for name, problem in (
+        ("pipe.csv", "is a device or a pipe"),
+        ("empty.nwb", "is empty"),
+        ("cut.npz", "is named like a NumPy .npz file but damaged"),
+        ("ours.h5", "is a session already. Fix: use it as it is"),
+        (".", "of no format"),
+    ):
+        status, _, err = run("import", name)
+        assert (status, problem in err) == (1, True), err
+
+
 def test_times_in_milliseconds_are_named_and_scaled(run: Any, nwb: Path) -> None:
     with h5py.File(nwb, "r+") as file:
         file["units/spike_times"][:] *= 1000
     status, _, err = run("import", nwb)
-    assert "warning: spike times look like milliseconds" in err
+    assert err.count("spike times look like milliseconds") == 1
     assert "--time-unit ms" in err
-    assert status in (0, 1)
+    assert status == 1
+    # Nothing is left behind that could not be read again.
+    assert (run("fit", nwb)[0], sorted(nwb.parent.iterdir())) == (1, [nwb])
     fixed = nwb.with_name("fixed.h5")
     status, _, err = run("import", nwb, "--time-unit", "ms", "--output", fixed)
     assert status == 0
@@ -194,6 +216,13 @@ def test_commands_take_it_straight_and_convert_it_once(run: Any, nwb: Path) -> N
     status, _, err = run("decode", nwb, "--model", model)
     assert "imported into" in err
     assert "the session has 4 channels, the model 6" in err
+    # An export is named by the file that was named.
+    assert run("export", nwb, "--to", "npz")[0] == 0
+    assert nwb.with_name("today.npz").is_file()
+    folder = nwb.with_name("today")
+    folder.mkdir()
+    status, _, err = run("export", nwb, "--to", "csv", "--output", folder)
+    assert (status, "exists already. Fix: choose another name, such as today.2" in err) == (1, True)
 
 
 @pytest.mark.parametrize("to", ["npz", "csv", "xdf"])

@@ -136,6 +136,8 @@ def test_a_file_without_behaviour_says_so() -> None:
     imported = convert(recording(series=()), Choice())
     assert imported.session.behavior is None
     assert "the file has no behaviour: nothing can be trained on it" in imported.notes
+    unread = convert(recording(series=(), others=(("hand", "it has no samples"),)), Choice())
+    assert unread.notes[-1].endswith("nothing can be trained on it (hand: it has no samples)")
 
 
 def test_behaviour_by_name_column_and_clock() -> None:
@@ -169,6 +171,29 @@ def test_what_is_unknown_of_behaviour_is_left_out_and_counted() -> None:
         assert words in notes
 
 
+def test_behaviour_without_samples_and_notes_of_its_reader_are_said() -> None:
+    held = recording(series=(replace(series(time=np.zeros(0)), note="3 rows have no stamp"),))
+    imported = convert(held, Choice())
+    assert imported.session.behavior is None
+    assert imported.notes[-2:] == ("hand: 3 rows have no stamp", "the behaviour has no samples")
+    assert (
+        convert(recording(), Choice(to_s=40.0, shift_s=60.0)).notes[-1].endswith(" between --from and --to")
+    )
+
+
+@pytest.mark.parametrize(
+    ("time", "problem"),
+    [
+        (np.arange(1.7e9, 1.7e9 + 60, 0.01).astype("f4"), r"float32: at 1\.7e\+09 s it is rounded to 128 s"),
+        (np.repeat(np.arange(10, 70, 0.02), 2), "repeated or rounded"),
+        (np.arange(6000) % 300 * 0.01, "since the start of a trial"),
+    ],
+)
+def test_stamps_that_do_not_rise_are_named_by_their_cause(time: np.ndarray, problem: str) -> None:
+    with pytest.raises(RtdecodeError, match=problem):
+        convert(recording(series=(series(time=time.astype("f8")),)), Choice())
+
+
 def test_times_that_begin_anew_are_trial_time() -> None:
     with pytest.raises(
         RtdecodeError, match=r"unit 1011 go back at its spike \d+ .*since the start of a trial"
@@ -190,7 +215,10 @@ def test_single_times_that_go_back_are_sorted_and_named(swapped: int) -> None:
 
 def test_other_units_of_time_and_another_clock() -> None:
     held = recording(spikes=(spike_times([times * 30_000 for times in TIMES]),))
-    assert convert(held, Choice()).findings[0].kind == "time_unit"
+    with pytest.raises(
+        RtdecodeError, match=r"^foreign\.xyz: does not .* samples at 30 kHz.*--time-unit 30000"
+    ):
+        convert(held, Choice())
     imported = convert(held, Choice(time_unit_s=1 / 30_000, shift_s=2.5))
     assert np.allclose(of_channel(imported.session, 0), TIMES[0], rtol=1e-14)
     assert imported.session.behavior is not None

@@ -152,6 +152,15 @@ def test_trial_data(tmp_path: Path, version: str) -> None:
     assert found.attrs == {"subject": "Chewie"}
 
 
+def test_what_is_not_read_is_listed(tmp_path: Path) -> None:
+    trials = [_trial(4, 10), _trial(3, 50)]
+    trials[1]["pos"] = trials[1]["pos"][:-1]
+    found = open_matlab(write_mat(tmp_path / "a.mat", "5", trial_data=trials))
+    assert (found.series, found.others) == ((), (("pos", "it has no row for each bin of each trial"),))
+    found = open_matlab(write_mat(tmp_path / "b.mat", "5", st=cell([column(1, 2)]), hand=column(3, 4)))
+    assert found.others == (("hand", "beside cells of spikes no more is read"),)
+
+
 def test_trial_data_without_a_guide_and_a_bin_size(tmp_path: Path) -> None:
     trials = [{"idx_go_cue": column(1), "spikes": column(1), "M1_spikes": np.ones((2, 2)), "x": column(1, 2)}]
     found = open_matlab(write_mat(tmp_path / "a.mat", "7.3", td=trials))

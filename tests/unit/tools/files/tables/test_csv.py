@@ -62,6 +62,15 @@ def test_named_units_have_no_numbers(tmp_path: Path) -> None:
     assert recording.others == (("amplitude", "a further column of the spikes"),)
 
 
+def test_spikes_without_a_name_are_counted(tmp_path: Path) -> None:
+    found = table(tmp_path, "time,channel\n1,4\n2,\n3,4\n")
+    assert found.spikes[0].units.ids == ("", "4")
+    assert found.notes == ("1 spikes name no channel or unit: they are a channel of their own",)
+    (tmp_path / "t.csv").unlink()
+    with pytest.raises(RtdecodeError, match="cannot be read: No such file"):
+        open_csv(tmp_path / "t.csv")
+
+
 def test_rows_of_one_unit_are_read_alone(tmp_path: Path) -> None:
     time, row = table(tmp_path, "time,channel\n1,4\n2,5\n3,4\n").spikes[0].read(np.array([1]))
     assert (time.tolist(), row.tolist()) == ([2.0], [1])
