@@ -400,7 +400,9 @@ def test_intervals_of_the_spikes_and_of_the_file_are_both_kept() -> None:
     imported = convert(held, Choice(to_s=65.0))
     assert imported.session.observed is not None
     assert imported.session.observed.tolist() == [[20.0, 50.0], [60.0, 65.0]]
-    assert "spikes of /events lie outside /observed and are not used" in " ".join(imported.notes)
+    assert "spikes of /events lie outside /observed (20.0 to 65.0 s) and are not used" in " ".join(
+        imported.notes
+    )
     with pytest.raises(RtdecodeError, match="no time is left"):
         convert(replace(held, observed=np.array([[200.0, 300.0]])), Choice())
 
