@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,9 @@ def _system(path: Path) -> tuple[str, Path] | None:
     """The recording system, and the file or folder that neo opens for it."""
     if path.is_dir():
         # Below a folder of nodes, experiments and recordings; a disk is not searched.
-        if any(next(path.glob("*/" * depth + "structure.oebin"), None) for depth in range(5)):
-            return "Open Ephys binary", path
+        with suppress(OSError):  # a folder below that vanished
+            if any(next(path.glob("*/" * depth + "structure.oebin"), None) for depth in range(5)):
+                return "Open Ephys binary", path
         files = [each for each in path.iterdir() if each.suffix.lower() in (*_CHEETAH, *_LEGACY)]
         return next((found for each in files if (found := _system(each))), None)
     head = first_bytes(path, 64)
