@@ -113,9 +113,12 @@ def _note_restarts(group: RawGroup, report: Report) -> None:
     time, channel = group.columns["time"], group.columns["channel"]
     unit = group.columns.get("unit", np.zeros(len(channel), np.uint8))
     columns = (time, channel, unit)
-    if len({column.shape for column in columns}) > 1 or time.ndim != 1 or not (np.diff(time) < 0).any():
+    if len({column.shape for column in columns}) > 1 or time.ndim != 1 or time.dtype.kind not in "iuf":
         return
     if any(column.dtype.kind not in "iu" or (column < 0).any() for column in columns[1:]):
+        return
+    # What is no time at all is refused by the check.
+    if not np.isfinite(time).all() or not (time[1:] < time[:-1]).any():
         return
     found = find_restarts(time.astype(np.float64), channel.astype(np.int64) * UNITS + unit.astype(np.int64))
     if found is not None and found.are_trials:

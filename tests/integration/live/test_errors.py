@@ -33,8 +33,8 @@ def bad_session(request: pytest.FixtureRequest, simulated_session: Path, tmp_pat
     if kind == "missing":
         return path, "does not exist"
     if kind == "text":
-        path.write_text("channel,time\n1,0.5\n")
-        return path, "CSV table"
+        path.write_text("channel and time\n")
+        return path, "text file"
     data = simulated_session.read_bytes()
     if kind == "truncated":
         path.write_bytes(data[: len(data) // 2])
