@@ -52,6 +52,27 @@ def joined(observed: F8, gap_s: float = 0.0) -> F8:
     )
 
 
+def merged(intervals: F8) -> F8:
+    """Intervals f8[k, 2] in any order, sorted, and as one where they overlap or touch."""
+    ordered = intervals[np.argsort(intervals[:, 0], kind="stable")]
+    stop = np.maximum.accumulate(ordered[:, 1])
+    first = np.flatnonzero(np.append(True, ordered[1:, 0] > stop[:-1])[: len(ordered)])
+    last = np.append(first[1:], len(ordered)) - 1 if len(first) else first
+    return np.stack([ordered[first, 0], stop[last]], axis=1)
+
+
+def intersected(one: F8, other: F8) -> F8:
+    """The time f8[k, 2] that is in both of two lists of intervals, each sorted and without overlap."""
+    begin = np.searchsorted(other[:, 1], one[:, 0], side="right")
+    n = np.maximum(np.searchsorted(other[:, 0], one[:, 1], side="left") - begin, 0)
+    own = np.repeat(np.arange(len(one)), n)
+    its = np.arange(n.sum()) - np.repeat(np.cumsum(n) - n, n) + np.repeat(begin, n)
+    start = np.maximum(one[own, 0], other[its, 0])
+    stop = np.minimum(one[own, 1], other[its, 1])
+    both: F8 = np.stack([start, stop], axis=1)[start < stop]
+    return both
+
+
 def is_observed(observed: F8, t: F8) -> NDArray[np.bool_]:
     """bool[n], whether times f8[n] lie inside intervals f8[k, 2], their ends included."""
     within = np.searchsorted(observed[:, 0], t, side="right") - 1

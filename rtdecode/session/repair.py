@@ -21,6 +21,7 @@ from rtdecode.session.diagnosis.order import rising_rows
 from rtdecode.session.diagnosis.shapes import turned
 from rtdecode.session.diagnosis.strays import leave_out
 from rtdecode.session.log_text import json_object
+from rtdecode.session.observed import merged
 from rtdecode.session.raw import RawGroup, RawSession, as_texts, read_raw
 from rtdecode.session.read import check_session, read_session
 from rtdecode.session.rules.part import check_part
@@ -155,13 +156,9 @@ def _repair_observed(group: RawGroup, raw: RawSession, report: Report) -> RawGro
     start, stop = (group.columns[name] for name in ("start", "stop"))
     if (start[1:] >= stop[:-1]).all():
         return group
-    order = np.argsort(start, kind="stable")
-    start, stop = start[order], np.maximum.accumulate(stop[order])
-    first = np.append(True, start[1:] > stop[:-1])
-    report(f"sorted, and joined where they overlap: {int(first.sum())} of {len(start)} intervals")
-    rows = np.flatnonzero(first)
-    last = np.append(rows[1:], len(start)) - 1
-    return replace(group, columns={"start": start[rows], "stop": stop[last]})
+    joined = merged(np.stack([start, stop], axis=1))
+    report(f"sorted, and joined where they overlap: {len(joined)} of {len(start)} intervals")
+    return replace(group, columns={"start": joined[:, 0], "stop": joined[:, 1]})
 
 
 def _repair_log(group: RawGroup, raw: RawSession, report: Report) -> RawGroup:

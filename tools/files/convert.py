@@ -16,6 +16,7 @@ from rtdecode.session.diagnosis.clocks import check_seconds, unobserved
 from rtdecode.session.doctor import Finding, examine
 from rtdecode.session.doctor.finding import findings_attrs
 from rtdecode.session.layout import Counts, Events, Session
+from rtdecode.session.observed import intersected, merged
 from rtdecode.tools.files.binned_spikes import read_counts
 from rtdecode.tools.files.channels import assign_channels
 from rtdecode.tools.files.choice import Choice
@@ -133,12 +134,10 @@ def _together(observed: list[F8], choice: Choice) -> F8 | None:
     """The intervals in all lists and between --from and --to, merged where they touch; None for all time."""
     if not observed:
         return None
-    intervals = _merged(observed[0])
-    for other in [*map(_merged, observed[1:]), np.array([[choice.from_s, choice.to_s]])]:
-        start = np.maximum(intervals[:, None, 0], other[None, :, 0])
-        stop = np.minimum(intervals[:, None, 1], other[None, :, 1])
-        both = start < stop
-        intervals = np.stack([start[both], stop[both]], axis=1)
+    intervals = np.array([[choice.from_s, choice.to_s]])
+    for each in observed:
+        known = np.isfinite(each).all(axis=1) & (each[:, 0] < each[:, 1])
+        intervals = intersected(intervals, merged(each[known]))
     if not len(intervals):
         raise RtdecodeError(
             "no time is left in which the array was recorded",
@@ -147,21 +146,9 @@ def _together(observed: list[F8], choice: Choice) -> F8 | None:
     return intervals
 
 
-def _merged(intervals: F8) -> F8:
-    known = np.isfinite(intervals).all(axis=1) & (intervals[:, 0] < intervals[:, 1])
-    ordered = intervals[known][np.argsort(intervals[known, 0], kind="stable")]
-    merged: list[list[float]] = []
-    for start, stop in ordered.tolist():
-        if merged and start <= merged[-1][1]:
-            merged[-1][1] = max(merged[-1][1], stop)
-        else:
-            merged.append([start, stop])
-    return np.array(merged, np.float64).reshape(-1, 2)
-
-
 def _attrs(recording: Recording, behavior_from: Recording | None) -> dict[str, str]:
     attrs = {name: text for name, text in recording.attrs.items() if text}
-    attrs.setdefault("session_id", recording.path.name.partition(".")[0] or recording.path.stem)
+    attrs.setdefault("session_id", recording.path.stem)
     attrs["imported_from"] = recording.path.name
     attrs["imported_format"] = recording.format
     attrs["imported_by"] = f"rtdecode {__version__}"
