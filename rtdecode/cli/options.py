@@ -89,6 +89,11 @@ def as_session(path: Path | None) -> Path | None:
     """The session file that a person named, or that the importable file they named is converted to."""
     if path is None:
         return None
+    from rtdecode.session.diagnosis.containers import is_session
+
+    # The readers are imported for files of other programs alone: a session is opened at once.
+    if not path.is_file() or is_session(path):
+        return path
     from rtdecode.tools.files.cache import session_of
 
     return session_of(path, print_line)

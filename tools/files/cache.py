@@ -17,7 +17,7 @@ from rtdecode.session.raw import as_text
 from rtdecode.session.write import write_session
 from rtdecode.tools.files.choice import Choice
 from rtdecode.tools.files.convert import convert
-from rtdecode.tools.files.open import is_importable, is_session, open_recording
+from rtdecode.tools.files.open import is_importable, open_recording
 
 #: Added to the name of a file.
 ENDING = ".session.h5"
@@ -30,17 +30,17 @@ VERSION = 1
 
 
 def session_of(path: Path, print_line: Callable[[str], None]) -> Path:
-    """The session file of what a person named: the file itself, or the session it is converted to.
+    """The session that a file is converted to; the file itself, if no reader knows it.
 
     Args:
-        path: of a session, an importable file, or anything else, which is left to the reader of sessions.
+        path: of a file that is no session.
         print_line: prints a line for the person at the rig.
 
     Raises:
         RtdecodeError: the file holds several candidates, so that it has to be imported with options, or is
             damaged.
     """
-    if not path.is_file() or is_session(path) or not is_importable(path):
+    if not is_importable(path):
         return path
     state = _state(path)
     places = (path.with_name(path.name + ENDING), _elsewhere(path))

@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import h5py
-
 from rtdecode.errors import RtdecodeError
-from rtdecode.session.diagnosis.containers import container_by_ending, container_of
-from rtdecode.session.raw import as_text
-from rtdecode.session.schema import FORMAT
+from rtdecode.session.diagnosis.containers import container_by_ending, container_of, is_session
 from rtdecode.tools.files.matlab.open import is_matlab, open_matlab
 from rtdecode.tools.files.neurosuite.open import is_neurosuite, open_neurosuite
 from rtdecode.tools.files.nwb.open import is_nwb, open_nwb
@@ -31,15 +27,6 @@ Opens = Callable[[Path], Recording]
 def is_importable(path: Path) -> bool:
     """Whether a reader knows the file."""
     return any(knows(path) for knows, _ in _READERS)
-
-
-def is_session(path: Path) -> bool:
-    """Whether a file is a session of ours, by its mark."""
-    try:
-        with h5py.File(path, "r") as file:
-            return as_text(file.attrs.get("format", "")) == FORMAT
-    except (OSError, RuntimeError):
-        return False
 
 
 def open_recording(path: Path) -> Recording:

@@ -67,10 +67,14 @@ def info(
 
 def _listed_recording(file: Path, json: bool) -> bool:
     """Print what a file of another program holds, if it is one that is imported."""
-    from rtdecode.tools.files.listing import lines_of, listed
-    from rtdecode.tools.files.open import is_importable, is_session, open_recording
+    from rtdecode.session.diagnosis.containers import is_session
 
-    if not file.is_file() or is_session(file) or not is_importable(file):
+    if file.suffix == ".safetensors" or not file.is_file() or is_session(file):
+        return False
+    from rtdecode.tools.files.listing import lines_of, listed
+    from rtdecode.tools.files.open import is_importable, open_recording
+
+    if not is_importable(file):
         return False
     recording = open_recording(file)
     if json:

@@ -11,26 +11,31 @@ from pathlib import Path
 
 import h5py
 
+from rtdecode.session.schema import FORMAT
+
 HEAD_BYTES = 1024
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
+#: What to do with a file of a format that is imported.
+IMPORT = "make a session of it with rtdecode import"
+
 #: First bytes, what the file is, and what reads it.
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
-    (b"XDF:", "an XDF file", "read it with pyxdf.load_xdf"),
-    (b"MATLAB 7.3 MAT-file", "a MATLAB file (-v7.3)", "read it with h5py or in MATLAB"),
-    (b"MATLAB ", "a MATLAB file (-v7 or older)", "read it with scipy.io.loadmat"),
-    (b"NEURALEV", "a Blackrock .nev file", "read it with neo.io.BlackrockIO"),
-    (b"BREVENTS", "a Blackrock .nev file", "read it with neo.io.BlackrockIO"),
-    (b"NEURALSG", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
-    (b"NEURALCD", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
-    (b"BRSMPGRP", "a Blackrock .nsx file", "read it with neo.io.BlackrockIO"),
+    (b"XDF:", "an XDF file", IMPORT),
+    (b"MATLAB 7.3 MAT-file", "a MATLAB file (-v7.3)", IMPORT),
+    (b"MATLAB ", "a MATLAB file (-v7 or older)", IMPORT),
+    (b"NEURALEV", "a Blackrock .nev file", IMPORT),
+    (b"BREVENTS", "a Blackrock .nev file", IMPORT),
+    (b"NEURALSG", "a Blackrock .nsx file", IMPORT),
+    (b"NEURALCD", "a Blackrock .nsx file", IMPORT),
+    (b"BRSMPGRP", "a Blackrock .nsx file", IMPORT),
     (b"\xac\x27\x91\xc6", "an Intan .rhd file", "read it with neo.io.IntanIO"),
-    (b"XELP", "a Plexon .plx file", "read it with neo.io.PlexonIO"),
-    (b"######## Neuralynx", "a Neuralynx file", "read it with neo.io.NeuralynxIO"),
+    (b"XELP", "a Plexon .plx file", IMPORT),
+    (b"######## Neuralynx", "a Neuralynx file", IMPORT),
     (b"0       ", "an EDF file", "read it with pyedflib or mne"),
     (b"\xffBIOSEMI", "a BDF file", "read it with pyedflib or mne"),
-    (b"\x93NUMPY", "a NumPy .npy file", "read it with numpy.load"),
+    (b"\x93NUMPY", "a NumPy .npy file", IMPORT),
     (b"SQLite format 3", "an SQLite database", "read it with the program that wrote it"),
     (b"PAR1", "a Parquet file", "read it with pandas.read_parquet"),
     (b"ARROW1", "an Arrow file", "read it with pyarrow"),
@@ -81,16 +86,26 @@ _ZIPPED = {
 
 #: Attributes by which a root group or one of its children is recognised.
 _HDF5_KINDS = (
-    ("nwb_version", "an NWB file", "read it with pynwb"),
+    ("nwb_version", "an NWB file", IMPORT),
     (
         "MATLAB_class",
         "a MATLAB file (-v7.3)",
-        "read it with h5py or in MATLAB",
+        IMPORT,
     ),
     ("pandas_type", "a pandas HDF5 store", "read it with pandas.read_hdf"),
     ("_NCProperties", "a NetCDF file", "read it with xarray or netCDF4"),
     ("keras_version", "a Keras model", "name a session"),
 )
+
+
+def is_session(path: Path) -> bool:
+    """Whether a file is a session of ours, by its mark."""
+    try:
+        with h5py.File(path, "r") as file:
+            mark = file.attrs.get("format", "")
+    except (OSError, RuntimeError):
+        return False
+    return bool((mark.decode("utf-8", "replace") if isinstance(mark, bytes) else mark) == FORMAT)
 
 
 def container_of(path: Path) -> tuple[str, str] | None:
@@ -141,7 +156,7 @@ def _of_bytes(head: bytes, path: Path) -> tuple[str, str] | None:
         return "compressed with gzip" + (f" ({inside} inside)" if inside else ""), "unpack it with gunzip"
     if head.startswith(b"PK\x03\x04"):
         if b".npy" in head[:HEAD_BYTES]:
-            return "a NumPy .npz file", "read it with numpy.load"
+            return "a NumPy .npz file", IMPORT
         return _ZIPPED.get(path.suffix.lower(), ("a ZIP archive", "unpack it"))
     if head[257:262] == b"ustar":
         return "a tar archive", "unpack it"
@@ -165,7 +180,7 @@ def _of_text(head: bytes) -> tuple[str, str] | None:
         return "a JSON text", "read it with json.load"
     lines = text.splitlines()
     if any(lines[0].count(mark) for mark in ",;\t"):
-        return "a CSV table", "read it with numpy.genfromtxt or pandas.read_csv"
+        return "a CSV table", IMPORT
     return "a text file", "read it with numpy.loadtxt"
 
 

@@ -307,7 +307,10 @@ def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
     ("content", "line"),
     [
         (b"", "is empty. Fix: copy it again"),
-        (b"time,channel\n0.1,3\n", "is a CSV table, not a session. Fix: read it with numpy.genfromtxt"),
+        (
+            b"time,channel\n0.1,3\n",
+            "is a CSV table, not a session. Fix: make a session of it",
+        ),
         (b"\x89HDF\r\n\x1a\n", "Fix: copy it again"),
         (bytes(range(256)) * 8, "is not an HDF5 file. Fix: name an HDF5 file"),
     ],

@@ -25,20 +25,24 @@ def npz() -> bytes:
 
 #: Content, and what the message says.
 FOREIGN: dict[str, tuple[bytes, str, str]] = {
-    "a.xdf": (b"XDF:" + bytes(100), "an XDF file", "pyxdf"),
-    "b.h5": (b"XDF:" + bytes(100), "an XDF file", "pyxdf"),
+    "a.xdf": (b"XDF:" + bytes(100), "an XDF file", "rtdecode import"),
+    "b.h5": (b"XDF:" + bytes(100), "an XDF file", "rtdecode import"),
     "a.mat": (
         b"MATLAB 5.0 MAT-file, Platform: GLNXA64".ljust(128),
         "a MATLAB file (-v7 or older)",
-        "loadmat",
+        "rtdecode import",
     ),
-    "cut.mat": (b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n", "a MATLAB file (-v7.3)", "h5py"),
+    "cut.mat": (
+        b"MATLAB 7.3 MAT-file".ljust(512) + b"\x89HDF\r\n\x1a\n",
+        "a MATLAB file (-v7.3)",
+        "rtdecode import",
+    ),
     "empty.mat": (b"", "a MATLAB file", "convert"),
     "cut.nwb": (b"\x89HDF\r\n\x1a\n", "an NWB file", "convert"),
-    "a.nev": (b"NEURALEV\x02\x03" + bytes(300), "a Blackrock .nev file", "BlackrockIO"),
-    "a.ns5": (b"NEURALCD\x02\x03" + bytes(300), "a Blackrock .nsx file", "BlackrockIO"),
-    "a.csv": (b"time;channel\n0.1;3\n", "a CSV table", "genfromtxt"),
-    "a.npz": (npz(), "a NumPy .npz file", "numpy.load"),
+    "a.nev": (b"NEURALEV\x02\x03" + bytes(300), "a Blackrock .nev file", "rtdecode import"),
+    "a.ns5": (b"NEURALCD\x02\x03" + bytes(300), "a Blackrock .nsx file", "rtdecode import"),
+    "a.csv": (b"time;channel\n0.1;3\n", "a CSV table", "rtdecode import"),
+    "a.npz": (npz(), "a NumPy .npz file", "rtdecode import"),
     "a.pkl": (pickle.dumps({"time": [1.0]}, 4), "a pickled Python object", "program that wrote it"),
     "old.pkl": (pickle.dumps({"time": [1.0]}, 0), "a pickled Python object", "program that wrote it"),
     "a.h5.gz": (gzip.compress(b"\x89HDF\r\n\x1a\n" + bytes(99)), "gzip (an HDF5 file inside)", "gunzip"),
