@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyxdf
 
 from rtdecode.artifact import ElectrodeArray
 from rtdecode.session.arrays import arrays_attrs
@@ -28,8 +29,6 @@ from rtdecode.tools.files.export.xdf import write_xdf
 from rtdecode.tools.files.recording import BinnedSpikes, Recording
 from rtdecode.tools.files.xdf.open import open_xdf
 from rtdecode.trial_rules import read_rules
-
-pyxdf = pytest.importorskip("pyxdf")
 
 RNG = np.random.default_rng(0)
 N = 5_000  # more than a chunk

@@ -109,7 +109,8 @@ def test_inputs_as_fast_as_voltage_are_thinned(day: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Spikes")
 def test_neo_reads_the_same(day: Path) -> None:
-    neo = pytest.importorskip("neo.rawio")
+    from neo import rawio as neo
+
     raw = neo.BlackrockRawIO(filename=str(day.with_suffix("")), nsx_to_load=2)
     raw.parse_header()
     found = []

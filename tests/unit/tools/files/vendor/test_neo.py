@@ -20,7 +20,6 @@ SPIKES = np.array([[30_030, 2, 1], [30_060, 1, 0], [30_090, 2, 3]])
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    pytest.importorskip("neo.rawio")
     return write_open_ephys(tmp_path / "day", SAMPLES, 30_000, SPIKES)
 
 
@@ -59,7 +58,6 @@ def test_open_ephys_before_0_6(recorded: Path) -> None:
 
 
 def test_legacy_open_ephys(tmp_path: Path) -> None:
-    pytest.importorskip("neo.rawio")
     write_legacy_open_ephys(tmp_path / "day", np.array([[30_030, 2], [30_060, 0], [30_300, 2]]), 30_000)
     assert is_neo(tmp_path / "day")
     (source,) = open_neo(tmp_path / "day").spikes
@@ -73,7 +71,6 @@ def test_legacy_open_ephys(tmp_path: Path) -> None:
 
 
 def test_neuralynx(tmp_path: Path) -> None:
-    pytest.importorskip("neo.rawio")
     spikes = np.array([[5_000_000, 0], [5_250_000, 3], [6_000_000, 3]])
     write_neuralynx(tmp_path / "day", spikes, {5_500_000: "trial 1", 5_600_000: "reward"})
     assert is_neo(tmp_path / "day" / "Events.nev")
@@ -89,7 +86,6 @@ def test_neuralynx(tmp_path: Path) -> None:
 
 
 def test_intan_has_no_spikes_but_its_inputs(tmp_path: Path) -> None:
-    pytest.importorskip("neo.rawio")
     path = tmp_path / "day.rhd"
     write_rhd(path, np.zeros(256, np.uint16), np.arange(256, dtype=np.uint16))
     assert is_neo(path)

@@ -77,7 +77,8 @@ def test_samples_keep_the_times_of_their_blocks(path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_neo_reads_the_same(path: Path) -> None:
-    neo = pytest.importorskip("neo.rawio")
+    from neo import rawio as neo
+
     raw = neo.PlexonRawIO(filename=str(path), progress_bar=False)
     raw.parse_header()
     found = []

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pyxdf
 from files.xdf import FORMATS, XdfFile
 
 from rtdecode.tools.files.xdf.chunks import scan
 from rtdecode.tools.files.xdf.samples import StreamFile
 from rtdecode.tools.files.xdf.streams import describe
-
-pyxdf = pytest.importorskip("pyxdf")
 
 
 @pytest.mark.parametrize("form", [*FORMATS, "string"])

@@ -12,8 +12,6 @@ from files.xdf import XdfFile
 from rtdecode.tools.files.recording import BinnedSpikes, Recording, SpikeTimes
 from rtdecode.tools.files.xdf.open import open_xdf
 
-pytest.importorskip("pyxdf")
-
 
 def _labels(*names: str, kind: str = "") -> str:
     kind = f"<kind>{kind}</kind>" if kind else ""

@@ -15,8 +15,6 @@ from rtdecode.errors import RtdecodeError
 from rtdecode.tools.files.recording import Recording
 from rtdecode.tools.files.xdf.open import is_xdf, open_xdf
 
-pytest.importorskip("pyxdf")
-
 COLUMN = "<channel><label>{}</label><unit>mm</unit></channel>"
 DESC = f"<channels>{COLUMN.format('x')}{COLUMN.format('y')}</channels>"
 
