@@ -37,7 +37,9 @@ def recorded_columns(
     behavior = session.behavior
     if behavior is None or not behavior.names:
         raise RtdecodeError(
-            "has no behaviour to train on", where=str(path), fix="record with --behavior NAME"
+            "has no behaviour to train on",
+            where=str(path),
+            fix="record with --behavior NAME, or import it with --behavior",
         )
     # A displayed cursor was decoded from the spikes: a label only on request.
     moved = tuple(name for name in behavior.names if not on_screen(name))

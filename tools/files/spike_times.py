@@ -75,5 +75,5 @@ def _check_order(time: F8, row: NDArray[np.uint32], source: SpikeTimes, where: s
     raise RtdecodeError(
         f"{what}: these look like times since the start of a trial",
         where=where,
-        fix="export times since the start of the recording: add the start of its trial to each",
+        fix="export times since the start of the recording, those of each unit in their order",
     )

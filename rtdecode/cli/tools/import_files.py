@@ -166,9 +166,14 @@ def import_files(
         bin_width_s=bin_width,
         rates=rates,
     )
-    documents = [_import(file, output, overwrite, choice, behavior_from) for file in files]
-    if json:
-        print_json(documents[0] if len(documents) == 1 else documents)
+    documents: list[dict[str, Any]] = []
+    try:
+        for file in files:
+            documents.append(_import(file, output, overwrite, choice, behavior_from))
+    finally:
+        # Those before one that is refused are written.
+        if json and documents:
+            print_json(documents[0] if len(files) == 1 else documents)
 
 
 def _are_rules(trials: str | None) -> bool:
@@ -195,7 +200,7 @@ def _import(
 
     inputs = [file, *([behavior_from] if behavior_from else [])]
     named = file if file.name else file.resolve()
-    place = output or unused(named.parent / f"{named.name.partition('.')[0] or named.stem or 'session'}.h5")
+    place = output or unused(named.parent / f"{named.stem or 'session'}.h5")
     check_writable(place, overwrite=overwrite, inputs=inputs)
     beside = None if behavior_from is None else open_recording(behavior_from)
     imported = convert(open_recording(file), choice, beside)

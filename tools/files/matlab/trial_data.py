@@ -62,7 +62,9 @@ def _recording(trials: Sequence[Mapping[str, Any]], arrays: Sequence[str]) -> Re
     columns = scalar_columns(trials, scalars)
     notes = [
         f"its {len(trials)} trials have no absolute times: they are put one after another, "
-        f"{(start[1] - stop[0]) if len(start) > 1 else 0:g} s apart, and what is between is not observed"
+        f"{start[1] - stop[0]:g} s apart, and what is between is not observed"
+        if len(trials) > 1
+        else "its trial has no absolute time: it starts at 0"
     ]
     if stated is None:
         notes.append(f"it does not state its bins (bin_size): they are taken to be {width_s * 1e3:g} ms")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -257,3 +258,33 @@ def test_a_file_of_that_name_is_never_replaced(
     assert run("fit", nwb)[0] == 0
     assert own.read_bytes() == b"mine"
     assert len(list((tmp_path / "cache").rglob(f"*{ENDING}"))) == 1
+
+
+def test_of_several_files_those_before_a_wrong_one_are_reported(run: Any, nwb: Path) -> None:
+    wrong = nwb.with_name("notes.txt")
+    wrong.write_text("no recording")
+    status, out, err = run("import", nwb, wrong, "--json")
+    assert status == 1
+    assert [each["output"] for each in json.loads(out)] == [str(nwb.with_suffix(".h5"))]
+    assert "notes.txt: is a text file" in err
+
+
+def test_a_name_with_several_dots_is_kept(run: Any, nwb: Path) -> None:
+    for name in ("day.1.nwb", "day.2.nwb"):
+        nwb.with_name(name).write_bytes(nwb.read_bytes())
+        assert run("import", nwb.with_name(name))[0] == 0
+        session = read_session(nwb.with_name(name).with_suffix(".h5"))
+        assert session.name == name.removesuffix(".nwb")
+
+
+def test_a_session_is_opened_without_the_readers_of_other_files(nwb: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from rtdecode.cli.options import as_session; "
+        "as_session(Path(sys.argv[1])); "
+        "print([m for m in sys.modules if m.startswith('rtdecode.tools.files')])"
+    )
+    session = nwb.with_name("s.h5")
+    with h5py.File(session, "w") as file:
+        file.attrs["format"] = "rtdecode-session"
+    found = subprocess.run([sys.executable, "-c", code, session], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
