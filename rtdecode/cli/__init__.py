@@ -8,7 +8,8 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
+    from types import FrameType
 
     from rtdecode.ingest import OpenSource
 
@@ -24,29 +25,32 @@ def main(sources: Mapping[str, OpenSource] | None = None) -> None:
             look for a stream of LSL (docs/own-source.md).
     """
     try:
-        ready = _end_on_interrupt()
+        _end_on_interrupt()
         # A fit beside a live daemon must not spin on every core; OpenBLAS reads this when NumPy is imported.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from rtdecode.cli.program import run
 
-        run(sources, ready)
+        run(sources)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
 
 
-def _end_on_interrupt() -> Callable[[], None]:
-    """Let Ctrl-C end the process at once, without a traceback; returns what makes it an exception again.
+def _end_on_interrupt() -> None:
+    """Let Ctrl-C end the process at once while it imports, and raise KeyboardInterrupt elsewhere.
 
-    In an import the exception could be swallowed, by a callback of the import system for one.
+    In an import, which is what a command begins with, the exception could be swallowed, by a callback of the
+    import system for one: the command would run on.
     """
 
-    def again() -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        while frame is not None:
+            if frame.f_code.co_filename.startswith("<frozen importlib"):
+                os._exit(INTERRUPTED)
+            frame = frame.f_back
+        raise KeyboardInterrupt
 
     try:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-            return again
+            signal.signal(signal.SIGINT, interrupted)
     except ValueError:
         pass  # not in the main thread, which alone is interrupted
-    return lambda: None

@@ -6,7 +6,7 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from typer.main import get_command
 
@@ -18,12 +18,11 @@ from rtdecode.ingest import OpenSource
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
-def run(sources: Mapping[str, OpenSource] | None, ready: Callable[[], None]) -> None:
+def run(sources: Mapping[str, OpenSource] | None) -> None:
     """Run the command of `sys.argv`.
 
     Args:
         sources: as of `rtdecode.cli.main`.
-        ready: called once the command begins, which Ctrl-C interrupts in order.
     """
     _open_missing()
     if os.environ.get("HOME") == "":
@@ -37,7 +36,6 @@ def run(sources: Mapping[str, OpenSource] | None, ready: Callable[[], None]) -> 
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         command = get_command(app)
-        ready()
         try:
             command(arguments, obj=sources)
         finally:
