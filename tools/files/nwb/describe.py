@@ -41,8 +41,6 @@ def described(path: Path, file: h5py.File) -> Recording:
     rest = _add_spikes(path, file, contents, found)
     _add_series(path, file, rest, found)
     observed = _add_intervals(file, contents, found)
-    if not any(each.role == "behavior" for each in found.series):
-        found.notes.append("The file holds no behaviour")
     if not found.spikes:
         found.notes.append("The file holds no spikes")
     return Recording(

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from rtdecode.errors import RtdecodeError
+from rtdecode.tools.files.choice import Choice
+from rtdecode.tools.files.convert import convert
 from rtdecode.tools.files.nwb.open import open_nwb
 from rtdecode.tools.files.recording import BinnedSpikes, SpikeTimes
 
@@ -191,7 +193,10 @@ def test_a_real_file(data_dir: Path) -> None:
     assert np.bincount(row).tolist() == [11020, 4690, 5644]
     assert (time[0], time[-1]) == (0.030333, 1087.221833)
     assert recording.format == "NWB 2.4.0"
-    assert "The file holds no behaviour" in recording.notes
+    assert recording.series == ()
+    # Said once, of files of every format.
+    (note,) = convert(recording, Choice()).notes
+    assert note == "the file has no behaviour: nothing can be trained on it"
 
 
 def replace(file: h5py.File, place: str, values: np.ndarray, keep: str = "") -> None:

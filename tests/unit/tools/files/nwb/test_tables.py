@@ -90,7 +90,6 @@ def test_a_part_without_behaviour_and_one_without_spikes(edited: h5py.File) -> N
     assert open_nwb(Path(edited.filename)).notes == ("The file holds no spikes",)
     del edited["processing/behavior"], edited["acquisition/finger_pos"]
     edited.flush()
-    assert open_nwb(Path(edited.filename)).notes == (
-        "The file holds no behaviour",
-        "The file holds no spikes",
-    )
+    recording = open_nwb(Path(edited.filename))
+    assert recording.notes == ("The file holds no spikes",)
+    assert not [each for each in recording.series if each.role == "behavior"]
